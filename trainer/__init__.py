@@ -1,0 +1,1 @@
+"""The trainer: rebuilds what the program ships."""
