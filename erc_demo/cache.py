@@ -63,11 +63,15 @@ class Cache:
             except OSError as exc:
                 raise UserError(
                     f"The cache folder {folder} can't be made ({exc.strerror}); "
-                    "name another with --data, or set cache_mb to 0."
+                    "name another with the setting data, or set cache_mb to 0."
                 ) from exc
 
     def _path(self, name: str) -> Path:
         return self.folder / name[:2] / f"{name}.npz"
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an entry of that name; it is neither read nor marked as used."""
+        return bool(self.limit) and self._path(name).is_file()
 
     def get(self, name: str) -> Entry | None:
         """The entry of that name, or None; a damaged one is dropped and counts as absent."""
@@ -88,10 +92,13 @@ class Cache:
             os.utime(path)
         return Entry(arrays=arrays, data=data)
 
-    def put(self, name: str, entry: Entry) -> None:
-        """Keep an entry. A disk that is full or read-only costs the entry, not the analysis."""
+    def put(self, name: str, entry: Entry) -> bool:
+        """Keep an entry, and say whether it is kept.
+
+        A disk that is full or read-only costs the entry, not the analysis.
+        """
         if not self.limit:
-            return
+            return False
         if TEXT in entry.arrays:
             raise ValueError(f"{TEXT} is the cache's own name")
         text = np.frombuffer(json.dumps(entry.data, allow_nan=False).encode(), np.uint8)
@@ -110,13 +117,14 @@ class Cache:
             size = aside.stat().st_size
             os.replace(aside, path)
         except OSError:
-            return
+            return False
         finally:
             if aside is not None:
                 aside.unlink(missing_ok=True)
         self._written = None if self._written is None else self._written + size
         if self._written is None or self._written > self.limit * (1 - SWEEP):
             self.evict()
+        return path.exists()
 
     def evict(self) -> int:
         """Drop the longest unused entries over the limit; returns the bytes that stay."""

@@ -1,4 +1,4 @@
-"""What was said: Span, Word, Turn, Dialogue, and the Recording they were heard in.
+"""What was said: Span, Word, Turn, Dialogue, and the Recording (and Pictures) of it.
 
 Times are seconds from the recording's start. Every noun is frozen and refuses bad values at
 birth, so that no room below has to ask again. Real corpora must fit: a turn may have no span
@@ -19,6 +19,7 @@ import numpy as np
 from erc_demo.errors import UserError
 
 RATE = 16_000  # samples a second of everything after recording.read
+MOMENT = 1e-6  # seconds within which two moments are one
 SLACK = 0.0015  # seconds; formats that count in milliseconds round by half of one at each end
 
 
@@ -101,6 +102,14 @@ class Span:
         """The part inside another span, or None where nothing is left."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Span(start, end) if end > start else None
+
+    def moments(self, count: int) -> np.ndarray:
+        """The middles of so many equal parts.
+
+        >>> Span(0, 2).moments(2).tolist()
+        [0.5, 1.5]
+        """
+        return self.start + self.duration * (np.arange(count) + 0.5) / count
 
     @property
     def slice(self) -> slice:
@@ -224,6 +233,13 @@ class Turn:
                 )
         if not _text(self.text, f"Turn {self.number}'s text") and self.words:
             object.__setattr__(self, "text", " ".join(word.text for word in self.words))
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The turn word by word: its words where there are such, else its text cut at blanks."""
+        if self.words:
+            return tuple(word.text for word in self.words)
+        return tuple(self.text.split())
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what is not known is left out."""
@@ -370,6 +386,41 @@ class Dialogue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pictures:
+    """Pictures of a video at moments that grow, all of one size; RGB, 0 to 255."""
+
+    moments: np.ndarray  # float64 (pictures,), seconds
+    images: np.ndarray  # uint8 (pictures, height, width, 3)
+    sha256: str  # of moments and images
+    a_turn: int | None = None  # so many for each turn, at its moments; None: all along
+
+    def __post_init__(self) -> None:
+        moments, images = self.moments, self.images
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+            raise UserError(
+                f"Pictures of shape {images.shape} and type {images.dtype} were given; "
+                "uint8 (pictures, height, width, 3) was wanted."
+            )
+        if moments.shape != images.shape[:1] or (np.diff(moments) < 0).any():
+            raise UserError("Pictures need one moment each, in order of time.")
+        for name in ("moments", "images"):
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
+    def of(self, span: Span) -> np.ndarray | None:
+        """A turn's pictures, not those of another turn that talks into it; None without any."""
+        if self.a_turn is None:
+            first, last = np.searchsorted(self.moments, [span.start, span.end])
+            return self.images[first:last] if last > first else None
+        wanted = span.moments(self.a_turn)
+        places = np.searchsorted(self.moments, wanted - MOMENT)
+        places = np.minimum(places, len(self.moments) - 1)
+        places = places[np.abs(self.moments[places] - wanted) <= MOMENT]
+        return self.images[places] if len(places) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
     """Decoded sound: ``samples`` is read-only float32 (channels, frames) at 16 kHz, within ±1.
 
@@ -384,6 +435,7 @@ class Recording:
     container: str = "memory"
     codec: str = "float"
     source_rate: int = RATE
+    pictures: Pictures | None = None  # only where somebody asked for them
 
     def __post_init__(self) -> None:
         samples = self.samples

@@ -39,7 +39,7 @@ def folder(parent: Path, prefix: str) -> Iterator[Path]:
     except OSError as exc:
         raise UserError(
             f"The data folder {parent.parent} can't be written ({exc.strerror}); "
-            "name another with --data."
+            "name another folder (the setting data)."
         ) from exc
     try:
         yield made

@@ -59,6 +59,11 @@ class Settings:
     max_decoded_mb: int = _setting(1500, "largest decoded sound, in MB", least=1)
     decode_seconds: int = _setting(600, "longest time for decoding one file", least=1)
     # the machine
+    device: str = _setting(
+        "auto",
+        "where text, speech and image encoders run: auto, cpu or cuda",
+        choices=("auto", "cpu", "cuda"),
+    )
     jobs: int = _setting(0, "processes to use; 0 takes every core", least=0)
     host: str = _setting("", "address the page listens on; empty: the framework's default")
     port: int = _setting(
