@@ -13,9 +13,10 @@ read, as plain tensors: their hyperparams.yaml is a program, and is never run.
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,9 +26,6 @@ from erc_demo.errors import UserError
 from erc_demo.hub import resolve
 from erc_demo.settings import Settings
 
-if TYPE_CHECKING:
-    pass
-
 WEIGHTS = Path(__file__).resolve().parents[1] / "assets" / "voices" / "ge2e.safetensors"
 
 WINDOW, HOP, MELS = 400, 160, 40  # samples, samples, bands
@@ -36,6 +34,7 @@ RATE_OF_PARTS = 1.3  # windows a second
 COVERAGE = 0.75  # of the last window that must be sound
 QUIET = 10 ** (-30 / 20)  # RMS that soft sound is raised to
 BATCH = 128  # windows embedded at once
+FRAMES = 4096  # spectra made at once
 REGION = 60.0  # seconds of sound read at once
 
 
@@ -90,17 +89,21 @@ def filterbank(bands: int = MELS, bins: int = WINDOW // 2 + 1) -> np.ndarray:
 LOG = float(np.log(6.4))
 
 
-def mel_power(sound: np.ndarray, edge: int = WINDOW // 2) -> np.ndarray:
-    """Mel powers, float32 (frames, 40), of 25 ms every 10 ms.
+def mel_power(sound: np.ndarray, edge: int = WINDOW // 2, bands: int = MELS) -> np.ndarray:
+    """Mel powers, float32 (frames, bands), of 25 ms every 10 ms.
 
     With ``edge`` zeros added at both ends, frame t is centred on sample 160 t; with none, the
-    sound brings its own edges.
+    sound brings its own edges. Spectra are made of some frames at a time, for a turn may be long.
     """
     padded = np.pad(sound.astype(np.float32, copy=False), edge)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
-    power = np.square(np.abs(np.fft.rfft(frames * hann, axis=1))).astype(np.float32)
-    return power @ filterbank().T
+    found = np.empty((len(frames), bands), np.float32)
+    for start in range(0, len(frames), FRAMES):
+        part = frames[start : start + FRAMES] * hann
+        power = np.square(np.abs(np.fft.rfft(part, axis=1))).astype(np.float32)
+        found[start : start + FRAMES] = power @ filterbank(bands).T
+    return found
 
 
 def trimmed(sound: np.ndarray) -> np.ndarray:
@@ -152,8 +155,11 @@ class GE2E:
         starts = parts(len(sound))
         need = (starts[-1] + PART) * HOP
         mel = mel_power(np.pad(sound, (0, max(0, need - len(sound)))))
-        batch = np.stack([mel[start : start + PART] for start in starts])
-        return unit(self._net(batch).mean(axis=0))
+        found = [
+            self._net(np.stack([mel[start : start + PART] for start in starts[at : at + BATCH]]))
+            for at in range(0, len(starts), BATCH)
+        ]
+        return unit(np.concatenate(found).mean(axis=0))
 
     def windows(self, sound: np.ndarray, starts: np.ndarray, seconds: float) -> np.ndarray:
         """Windows of a long recording, each raised to -30 dBFS by itself."""
@@ -224,6 +230,7 @@ def _ge2e(weights: Path) -> Any:
 _FIRST = "blocks.0.conv.conv.weight"  # ECAPA (1024, 80, 5)
 _FIRST_X = "blocks.0.conv.weight"  # x-vector (512, 24, 5)
 SHORTEST = 1600  # samples; less makes the padding of a convolution longer than its input
+LONGEST = 10 * RATE  # samples; more is cut into equal parts
 
 
 class Speechbrain:
@@ -231,7 +238,9 @@ class Speechbrain:
 
     ``ref`` is a folder or a Hub name that holds embedding_model.ckpt. As in speechbrain's
     ``encode_batch``, features are centred over the utterance and vectors are not centred. Windows
-    are embedded in batches of one length, so that a vector does not depend on its batch.
+    are embedded in batches of one length, so that a vector does not depend on its batch. An
+    utterance of more than 10 s is embedded in equal parts of at most that length, one by one (its
+    features centred over each part), and its vector is their mean, brought to unit length.
     """
 
     def __init__(self, ref: str, settings: Settings) -> None:
@@ -244,7 +253,9 @@ class Speechbrain:
 
     def embed(self, sound: np.ndarray) -> np.ndarray:
         """One utterance, its silences trimmed."""
-        return self._batch(trimmed(np.asarray(sound, np.float32))[None])[0]
+        whole = trimmed(np.asarray(sound, np.float32))
+        parts = np.array_split(whole, max(1, -(-len(whole) // LONGEST)))
+        return unit(np.mean([self._batch(part[None])[0] for part in parts], axis=0))
 
     def windows(self, sound: np.ndarray, starts: np.ndarray, seconds: float) -> np.ndarray:
         """Windows of a long recording."""
@@ -292,6 +303,7 @@ def _speechbrain(state: dict[str, Any], ref: str) -> tuple[Any, Any, int, str]:
     """Network, features, width and kind that fit the weights."""
     from speechbrain.lobes.features import Fbank
 
+    _drop_redirects()
     if _FIRST in state:
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
@@ -319,6 +331,19 @@ def _speechbrain(state: dict[str, Any], ref: str) -> tuple[Any, Any, int, str]:
         ) from exc
     net.eval()
     return net, Fbank(n_mels=mels), int(width), kind
+
+
+def _drop_redirects() -> None:
+    """Take speechbrain's stand-ins for modules that were renamed out of ``sys.modules``.
+
+    Asked for any attribute they import their target, and raise where that needs a package which is
+    not installed; and there are those who ask every module for its ``__file__``, as Dask does.
+    """
+    from speechbrain.utils.importutils import LazyModule
+
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, LazyModule):
+            del sys.modules[name]
 
 
 def _fingerprint(state: dict[str, Any]) -> str:
