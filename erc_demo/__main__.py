@@ -231,7 +231,7 @@ def score(arguments: argparse.Namespace) -> int:
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Print ten lines on this machine."""
+    """Print a line on each part of this machine."""
     from erc_demo.doctor import report
 
     print(report(gather(arguments)))

