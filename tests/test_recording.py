@@ -415,7 +415,7 @@ def test_unreadable(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(by_soundfile(tones(RATE), RATE, "WAV"))
-    with pytest.raises(UserError, match="name another folder"):
+    with pytest.raises(UserError, match=r"name another folder \(the setting data\)"):
         read(path, path / "job", SETTINGS)
 
 

@@ -11,6 +11,9 @@ as no value is beyond ±1. Lossy decoders, resampling of clipped sound and float
 beyond; then all of the recording is divided by its peak, because openSMILE reads other features
 out of louder samples without a word. A float file beyond ±16 was written at an integer's scale
 and is divided by that full scale (2¹⁵, 2²³ or 2³¹). A DC offset is left as it is.
+
+Of a video, pictures are kept only where somebody asks for them at given moments: a second child
+(``_pictures.py``), with the same limits, writes them to ``pictures.u8``, memory-mapped as well.
 """
 
 from __future__ import annotations
@@ -25,11 +28,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from erc_demo.dialogue import RATE, Recording
+from erc_demo.dialogue import RATE, Dialogue, Pictures, Recording
 from erc_demo.errors import UserError
 from erc_demo.recording._containers import Container, recognise
 from erc_demo.settings import Settings
@@ -39,8 +42,12 @@ SUFFIXES = tuple(
     ".wav .flac .ogg .oga .opus .mp3 .m4a .aac .mp4 .m4v .mov .3gp .webm .mkv .mka".split()
 )
 
-SOUND = "sound.f32"
+VERSION = "1"  # another one whenever a file gives other samples
+SOUND, PICTURES = "sound.f32", "pictures.u8"
 CHILD = Path(__file__).with_name("_decode.py")
+LOOKING_CHILD = Path(__file__).with_name("_pictures.py")
+THREADS = 4  # at most, that decode a video; each takes address space
+SIZES = (16, 1024)  # pixels of a picture's side
 # A child that reads strangers' files needs to find its libraries, and none of our secrets.
 ENVIRONMENT = frozenset(
     "PATH PYTHONPATH PYTHONHOME VIRTUAL_ENV HOME LANG LC_ALL LD_LIBRARY_PATH DYLD_LIBRARY_PATH "
@@ -67,7 +74,7 @@ def read(
     Whatever goes wrong with the file is one UserError, and leaves nothing in the folder.
     """
     container = _inspect(path, settings)
-    with _aside(path, folder) as aside:
+    with _aside(path, folder, SOUND) as aside:
         request = {
             "path": os.path.abspath(path),
             "out": os.path.abspath(aside),
@@ -80,7 +87,7 @@ def read(
             "max_channels": settings.max_channels,
             "max_decoded_mb": settings.max_decoded_mb,
         }
-        facts = _decoded(path, request, settings.decode_seconds, tell)
+        facts = _decoded(path, CHILD, request, tell)
         sound = folder / SOUND
         os.replace(aside, sound)  # a mapping of an earlier one keeps the earlier one
     return Recording(
@@ -90,6 +97,72 @@ def read(
         container=container.name,
         codec=facts["codec"],
         source_rate=facts["source_rate"],
+    )
+
+
+def moments(dialogue: Dialogue, a_turn: int = 4) -> np.ndarray:
+    """When to look at the people of a dialogue, float64 in order of time.
+
+    Each turn that has a time is cut into ``a_turn`` equal parts; the middle of each is a moment.
+    """
+    found = [turn.span.moments(a_turn) for turn in dialogue.turns if turn.span is not None]
+    return np.sort(np.concatenate(found)) if found else np.zeros(0)
+
+
+def pictures(
+    path: Path,
+    folder: Path,
+    moments: np.ndarray,
+    settings: Settings,
+    *,
+    size: int = 224,
+    a_turn: int | None = None,
+    tell: Callable[[float], None] | None = None,
+) -> Pictures | None:
+    """What a video shows at some moments (seconds, in order), ``size`` by ``size`` pixels.
+
+    None where the file has no video; a moment before or after the video has no picture. A
+    picture's moment is the one that was asked for, not the frame's, so that it stays in its turn.
+    Where they are those of turns (``moments``), ``a_turn`` says how many each has.
+    """
+    container = _inspect(path, settings)
+    moments = np.ascontiguousarray(moments, np.float64)
+    if moments.ndim != 1 or not np.isfinite(moments).all() or (np.diff(moments) < 0).any():
+        raise ValueError("moments are finite and in order of time")
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise UserError(f"Pictures of {size} pixels were asked for; {SIZES[0]} to {SIZES[1]} can.")
+    weight = len(moments) * size**2 * 3 / 2**20
+    if weight > settings.max_decoded_mb:
+        raise _error(
+            path,
+            f"would give {len(moments)} pictures of {weight:.0f} MB and at most "
+            f"{settings.max_decoded_mb} are kept; ask for fewer a turn or smaller ones, or raise "
+            "the setting max_decoded_mb",
+        )
+    if not len(moments):
+        return None
+    with _aside(path, folder, PICTURES) as aside, tempfile.TemporaryFile() as given:
+        given.write(moments.tobytes())
+        given.seek(0)
+        request = {
+            "path": os.path.abspath(path),
+            "out": os.path.abspath(aside),
+            "demuxer": container.demuxer,
+            "seconds": settings.decode_seconds,
+            "threads": min(THREADS, settings.workers),
+            "pictures": len(moments),
+            "size": size,
+        }
+        facts = _decoded(path, LOOKING_CHILD, request, tell, given)
+        if not facts["kept"]:
+            return None
+        kept = folder / PICTURES
+        os.replace(aside, kept)
+    return Pictures(
+        moments=moments[facts["kept"]],
+        images=np.memmap(kept, np.uint8, "r", shape=(len(facts["kept"]), size, size, 3)),
+        sha256=facts["sha256"],
+        a_turn=a_turn,
     )
 
 
@@ -136,15 +209,17 @@ def _inspect(path: Path, settings: Settings) -> Container:
 
 
 @contextlib.contextmanager
-def _aside(path: Path, folder: Path) -> Iterator[Path]:
+def _aside(path: Path, folder: Path, name: str) -> Iterator[Path]:
     """A file to decode into, in the job's folder; gone afterwards unless it was renamed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".sound-", suffix=".f32", dir=folder)
+        stem, _, suffix = name.partition(".")
+        handle, name = tempfile.mkstemp(prefix=f".{stem}-", suffix=f".{suffix}", dir=folder)
     except OSError as exc:
         raise _error(
             path,
-            f"can't be decoded into {folder} ({exc.strerror}); name another folder with --data",
+            f"can't be decoded into {folder} ({exc.strerror}); name another folder (the setting "
+            "data)",
         ) from exc
     os.close(handle)
     try:
@@ -154,13 +229,20 @@ def _aside(path: Path, folder: Path) -> Iterator[Path]:
 
 
 def _decoded(
-    path: Path, request: dict[str, Any], seconds: float, tell: Callable[[float], None] | None
+    path: Path,
+    script: Path,
+    request: dict[str, Any],
+    tell: Callable[[float], None] | None,
+    given: IO[bytes] | None = None,
 ) -> dict[str, Any]:
-    """Have the child decode; it is gone when this returns or raises, whatever the reason."""
+    """Have a child decode; it is gone when this returns or raises, whatever the reason."""
+    seconds = request["seconds"]
     environment = {key: value for key, value in os.environ.items() if key in ENVIRONMENT}
+    # the same modules as here, in the same order
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     child = subprocess.Popen(
-        [sys.executable, "-P", str(CHILD), json.dumps(request)],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-P", str(script), json.dumps(request)],
+        stdin=subprocess.DEVNULL if given is None else given,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment | MODEST,
@@ -189,8 +271,8 @@ def _decoded(
         child.wait()
         if child.stdout is not None:
             child.stdout.close()
-    if "sound" in answer:
-        facts: dict[str, Any] = answer["sound"]
+    if "found" in answer:
+        facts: dict[str, Any] = answer["found"]
         return facts
     if "refused" in answer:
         raise _error(path, answer["refused"])
@@ -202,5 +284,5 @@ def _decoded(
         )
     cause = answer.get("broken") or f"the decoding process ended with {child.returncode}"
     raise _error(
-        path, "broke the decoder, so it is probably damaged; save it as WAV with another program"
+        path, "broke the decoder, so it is probably damaged; export it again with another program"
     ) from RuntimeError(cause)

@@ -23,7 +23,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -113,13 +113,10 @@ def by_soundfile(path: str) -> Stream:
     return Stream(codec, file.samplerate, file.channels, blocks())
 
 
-def by_av(path: str, demuxer: str) -> Stream:
-    """Open anything else, also the sound of a video, as an open file and with a named demuxer.
+def opened(path: str, demuxer: str) -> tuple[Any, Callable[[], float]]:
+    """FFmpeg's container of an open file with a named demuxer, and the share that is read of it.
 
-    So FFmpeg gets bytes and no address, guesses no format, and has no protocol to open. The first
-    sound track counts; packets that can't be decoded are left out. Where a container has
-    timestamps, sound that is missing (a track that starts late, a lost packet, a pause of the
-    sender) becomes silence, so that what follows stays at its time in the video.
+    So FFmpeg gets bytes and no address, guesses no format, and has no protocol to open.
     """
     import av
     import av.error
@@ -136,6 +133,31 @@ def by_av(path: str, demuxer: str) -> Stream:
         )
     except (av.error.FFmpegError, ValueError) as exc:
         raise Broken(str(exc)) from exc
+    return container, lambda: file.tell() / size
+
+
+def packets(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of one stream, up to the end or to where the file is beyond reading."""
+    import av.error
+
+    found = container.demux(stream)
+    while True:
+        try:
+            yield next(found)
+        except (StopIteration, av.error.FFmpegError, ValueError):
+            return
+
+
+def by_av(path: str, demuxer: str) -> Stream:
+    """Open anything else, also the sound of a video.
+
+    The first sound track counts; packets that can't be decoded are left out. Where a container has
+    timestamps, sound that is missing (a track that starts late, a lost packet, a pause of the
+    sender) becomes silence, so that what follows stays at its time in the video.
+    """
+    import av
+
+    container, share = opened(path, demuxer)
     stream = next(iter(container.streams.audio), None)
     if stream is None:
         what = "pictures but no sound track" if container.streams.video else "no sound track"
@@ -151,12 +173,7 @@ def by_av(path: str, demuxer: str) -> Stream:
     context.thread_count = 1  # each thread takes address space, and sound needs none
 
     def frames() -> Iterator[Any]:
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.error.FFmpegError, ValueError):
-                return
+        for packet in packets(container, stream):
             with contextlib.suppress(av.error.FFmpegError, ValueError):
                 yield from packet.decode()
 
@@ -178,7 +195,7 @@ def by_av(path: str, demuxer: str) -> Stream:
 
     def blocks() -> Iterator[tuple[int, np.ndarray, float]]:
         for rate, block in gathered(parts()):
-            yield rate, block, file.tell() / size
+            yield rate, block, share()
 
     return Stream(context.name, context.sample_rate or 0, context.channels, blocks())
 
@@ -420,14 +437,14 @@ def attempt(stream: Stream, request: dict[str, Any], tell: Any) -> dict[str, Any
     }
 
 
-def main() -> None:
-    """Answer one request."""
-    request = json.loads(sys.argv[1])
-    confine(request["seconds"], (request["max_decoded_mb"] + 1) << 20)
+def answer(
+    request: dict[str, Any], work: Callable[[dict[str, Any], Any], dict[str, Any]], mend: str
+) -> None:
+    """Do the work and say how it went; ``mend`` is what helps a file that takes too much memory."""
     said = 0.0
 
-    def say(**answer: Any) -> None:
-        print(json.dumps(answer), flush=True)
+    def say(**words: Any) -> None:
+        print(json.dumps(words), flush=True)
 
     def tell(share: float) -> None:
         nonlocal said
@@ -436,11 +453,11 @@ def main() -> None:
             say(done=round(share, 3))
 
     try:
-        say(sound=decode(request, tell))
+        say(found=work(request, tell))
     except Refused as exc:
         say(refused=str(exc))
     except MemoryError:
-        say(refused="needs more memory than decoding may take; export it again, as WAV or FLAC")
+        say(refused=f"needs more memory than decoding may take; {mend}")
     except BrokenPipeError:  # nobody listens any more
         Path(request["out"]).unlink(missing_ok=True)
     except OSError as exc:
@@ -450,6 +467,13 @@ def main() -> None:
             say(refused="does not fit on the disk when decoded; make room and try again")
     except Exception:  # a bug here or in a library: the parent says so and keeps this
         say(broken=traceback.format_exc())
+
+
+def main() -> None:
+    """Answer one request."""
+    request = json.loads(sys.argv[1])
+    confine(request["seconds"], (request["max_decoded_mb"] + 1) << 20)
+    answer(request, decode, "export it again, as WAV or FLAC")
 
 
 if __name__ == "__main__":
