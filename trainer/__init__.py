@@ -1,1 +1,1 @@
-"""The trainer: rebuilds what the program ships."""
+"""The trainer: makes the features of a corpus, and rebuilds what the program ships."""
