@@ -30,6 +30,7 @@ from erc_demo import features, formats, jobs, recording
 from erc_demo.cache import Cache
 from erc_demo.dialogue import RATE, Dialogue, Span, Turn
 from erc_demo.errors import UserError
+from erc_demo.jobs import _processes
 from erc_demo.settings import Settings
 from trainer import extract, npz, summary
 from trainer.__main__ import main
@@ -727,3 +728,30 @@ def test_who_stops_reading_gets_no_trace(tmp_path: Path, unbuffered: str) -> Non
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 128 + signal.SIGPIPE
+
+
+def test_of_one_recording_processes_share_the_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = put(tmp_path / "corpus", "one")
+    calls: list[int] = []
+    spread = _processes.Crew.submit
+    monkeypatch.setattr(
+        _processes.Crew, "submit", lambda self, *call: calls.append(1) or spread(self, *call)
+    )
+    wishes = ("gemaps47", "tokens")
+    for workers, out in ((1, "alone"), (2, "shared")):
+        code, _, err = called(
+            capsys,
+            *("--data", file, "--features", *wishes, "--jobs", workers),
+            *("--cache", out, "--out", tmp_path / out / "npz"),
+        )
+        assert (code, err) == (0, "")
+    assert len(calls) == 3, "the look at the extractors, and a batch for each"
+    for name in wishes:
+        with (
+            np.load(tmp_path / "alone" / "npz" / name / "one.npz") as here,
+            np.load(tmp_path / "shared" / "npz" / name / "one.npz") as there,
+        ):
+            assert len(here["rows"])
+            np.testing.assert_array_equal(here["rows"], there["rows"])

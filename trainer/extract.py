@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial, reduce
 from operator import iadd
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from erc_demo import features, jobs, recording, scratch
 from erc_demo.cache import Cache, Entry, key
@@ -99,14 +99,16 @@ def extract(
     if task.out is not None:
         npz.refuse_clashes([spec.text for spec in task.specs], [item.name for item in corpus.items])
     _refuse_unwritable(task)
-    workers = min(task.settings.workers, len(corpus.items))
+    alone = len(corpus.items) == 1  # then its turns are shared out, not the dialogues
+    workers = task.settings.workers if alone else min(task.settings.workers, len(corpus.items))
     done: list[Tally] = []
     failures: list[Failure] = []
     with jobs.open(workers, address) as elsewhere:
         for _ in elsewhere(ready, [(task,)]):
             pass
-        one = partial(_one, task)
-        for item, answer in elsewhere.each(one, sorted(corpus.items, key=_size, reverse=True)):
+        place = jobs.Here() if alone else elsewhere
+        one = partial(_one, task, run=elsewhere) if alone else partial(_one, task)
+        for item, answer in place.each(one, sorted(corpus.items, key=_size, reverse=True)):
             if isinstance(answer, Tally):
                 done.append(answer)
             else:
@@ -164,11 +166,12 @@ def _size(item: Item) -> int:
 # One dialogue, in any process.
 
 
-def _one(task: Task, item: Item) -> Tally:
+def _one(task: Task, item: Item, run: features.Run[Any] | None = None) -> Tally:
     settings, out = task.settings, task.out
     ledger = Ledger(_cache(settings.data / "cache", settings.cache_mb))
     given = None if task.whole and item.transcript is None else folder.read(item)
-    dialogue, seconds, made = _known(task, item, given, ledger) or _made(task, item, given, ledger)
+    known = _known(task, item, given, ledger)
+    dialogue, seconds, made = known or _made(task, item, given, ledger, run)
     if out is not None:
         for name, rows in made.items():
             npz.write(npz.place(out, name, item.name), dialogue, rows)
@@ -208,7 +211,13 @@ def _known(task: Task, item: Item, given: Dialogue | None, ledger: Ledger) -> Ma
     return None if made is None else (dialogue, seconds, made)
 
 
-def _made(task: Task, item: Item, given: Dialogue | None, ledger: Ledger) -> Made:
+def _made(
+    task: Task,
+    item: Item,
+    given: Dialogue | None,
+    ledger: Ledger,
+    run: features.Run[Any] | None,
+) -> Made:
     """The same by decoding; notes what the file held, and makes what the cache lacks."""
     settings = task.settings
     with scratch.folder(settings.data / "jobs", "extract-") as job:
@@ -229,7 +238,7 @@ def _made(task: Task, item: Item, given: Dialogue | None, ledger: Ledger) -> Mad
                     item.sound, job, moments, settings, size=look.side, a_turn=look.a_turn
                 )
                 seen = replace(heard, pictures=pictures)
-            made |= features.extract(specs, dialogue, seen, settings, cache=ledger)
+            made |= features.extract(specs, dialogue, seen, settings, cache=ledger, run=run)
         return dialogue, seconds, {spec.text: made[spec.text] for spec in task.specs}
 
 
