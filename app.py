@@ -8,8 +8,8 @@ import signal
 import sys
 
 from erc_demo import scratch
-from erc_demo.__main__ import add_settings, gather
 from erc_demo.errors import UserError
+from erc_demo.terminal import add_settings, gather
 
 
 def main() -> int:

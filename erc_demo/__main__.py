@@ -1,23 +1,18 @@
-"""The command line: ``python -m erc_demo transcribe | score | doctor``.
-
-Exit codes: 0 everything was done, 1 some of it was not, 2 the call itself was wrong.
-"""
+"""The command line: ``python -m erc_demo transcribe | score | doctor``."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erc_demo import plugs
 from erc_demo.errors import UserError
 from erc_demo.settings import Settings
+from erc_demo.terminal import add_settings, answer, gather, say
 
 if TYPE_CHECKING:
     from erc_demo.cache import Cache
@@ -30,34 +25,6 @@ STEP_WORDS = {
     "turns": "finding who spoke when",
     "words": "hearing the words",
 }
-
-
-def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Flags for some of the settings, with the help that each setting carries."""
-    known = {one.name: one for one in fields(Settings)}
-    for name in names:
-        one = known[name]
-        flag = f"--{name.replace('_', '-')}"
-        if one.type == "bool":
-            parser.add_argument(flag, action="store_true", default=None, help=one.metadata["help"])
-        else:
-            parser.add_argument(
-                flag,
-                default=None,
-                metavar=name.upper(),
-                help=one.metadata["help"],
-                choices=one.metadata.get("choices"),
-            )
-    parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="TOML file with any of the settings"
-    )
-
-
-def gather(arguments: argparse.Namespace) -> Settings:
-    """Settings from the call's file, the environment and the call's flags."""
-    names = {one.name for one in fields(Settings)}
-    flags = {name: value for name, value in vars(arguments).items() if name in names}
-    return Settings.gather(arguments.settings, os.environ, flags)
 
 
 def build() -> argparse.ArgumentParser:
@@ -133,19 +100,19 @@ def transcribe(arguments: argparse.Namespace) -> int:
         try:
             analysis = _analyse_one(file, settings, transcript, cache)
             formats.export(analysis, arguments.out, wanted)
-            print(f"{file}: {_said(analysis)}")
+            say(f"{file}: {_said(analysis)}")
             for remark in analysis.dialogue.remarks:
-                print(f"  note: {remark}")
+                say(f"  note: {remark}")
         except UserError as exc:
             failed += 1
-            print(f"{file}: not done. {exc}")
+            say(f"{file}: not done. {exc}")
         except Exception:  # a bug: said with all its lines, and the next file's turn
             failed += 1
             traceback.print_exc()
-            print(f"{file}: not done, by a fault of this program; its trace is above.")
+            say(f"{file}: not done, by a fault of this program; its trace is above.")
     done = len(arguments.files) - failed
     if len(arguments.files) > 1 or failed:
-        print(f"{done} of {len(arguments.files)} done; files are in {arguments.out.resolve()}")
+        say(f"{done} of {len(arguments.files)} done; files are in {arguments.out.resolve()}")
     return 1 if failed else 0
 
 
@@ -226,7 +193,7 @@ def score(arguments: argparse.Namespace) -> int:
     """Print DER, WER and speaker-attributed WER, as far as the two files allow."""
     from erc_demo.score import report
 
-    print(report(arguments.reference, arguments.hypothesis))
+    say(report(arguments.reference, arguments.hypothesis))
     return 0
 
 
@@ -234,25 +201,13 @@ def doctor(arguments: argparse.Namespace) -> int:
     """Print a line on each part of this machine."""
     from erc_demo.doctor import report
 
-    print(report(gather(arguments)))
+    say(report(gather(arguments)))
     return 0
 
 
 def main(call: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what a person can mend into one sentence."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal can't show is no failure
-            stream.reconfigure(errors="backslashreplace")
-    arguments = build().parse_args(call)
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up as after Ctrl-C
-        return arguments.run(arguments)
-    except UserError as exc:
-        print(f"erc_demo: {exc}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("erc_demo: stopped; what was finished is kept.", file=sys.stderr)
-        return 130
+    """Answer a call."""
+    return answer(build(), call)
 
 
 if __name__ == "__main__":

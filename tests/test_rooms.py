@@ -37,6 +37,7 @@ ROOMS = {
     "score": {"formats"},
     "cache": set(),
     "jobs": set(),
+    "terminal": set(),
     "features": {"cache", "speech", "voices", "hub"},
     "scratch": set(),
 }

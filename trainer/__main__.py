@@ -8,17 +8,15 @@ wrong, 130 stopped.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from erc_demo.errors import UserError
-from erc_demo.settings import Settings
+from erc_demo.terminal import add_settings, answer, gather, say
 
 if TYPE_CHECKING:
     from trainer.datasets import Item
@@ -74,20 +72,7 @@ def build() -> argparse.ArgumentParser:
         metavar="DIR",
         help="keep results in DIR/cache; the setting 'data' (on a cluster: one that all share)",
     )
-    known = {setting.name: setting for setting in fields(Settings)}
-    for name in SETTINGS:
-        setting = known[name]
-        form: dict[str, Any] = (
-            {"action": "store_true"}
-            if setting.type == "bool"
-            else {"metavar": name.upper(), "choices": setting.metadata.get("choices")}
-        )
-        one.add_argument(
-            f"--{name.replace('_', '-')}", default=None, help=setting.metadata["help"], **form
-        )
-    one.add_argument(
-        "--settings", type=Path, metavar="FILE", help="TOML file with any of the settings"
-    )
+    add_settings(one, *SETTINGS)
     one.set_defaults(run=extract)
 
     one = commands.add_parser("voices", help="convert the GE2E speaker encoder's weights")
@@ -130,13 +115,11 @@ def extract(arguments: argparse.Namespace) -> int:
     from trainer import summary
     from trainer.datasets import folder
 
-    names = {setting.name for setting in fields(Settings)}
-    flags = {name: value for name, value in vars(arguments).items() if name in names}
-    settings = Settings.gather(arguments.settings, os.environ, flags)
+    settings = gather(arguments)
     specs = tuple(dict.fromkeys(features.parse(text) for text in arguments.features or ()))
     if arguments.list:
         for line in summary.listing(settings, specs):
-            _say(line)
+            say(line)
         return 0
     if not specs:
         raise UserError(
@@ -145,7 +128,7 @@ def extract(arguments: argparse.Namespace) -> int:
         )
     corpus = folder.find(arguments.corpus)
     for remark in corpus.remarks:
-        _say(f"note: {remark}")
+        say(f"note: {remark}")
     task = extraction.Task(
         specs=specs,
         settings=replace(settings, data=settings.data.absolute()),  # as workers elsewhere see it
@@ -159,11 +142,11 @@ def extract(arguments: argparse.Namespace) -> int:
         if not isinstance(exc, UserError):  # a bug: said with all its lines
             traceback.print_exception(exc)
             exc = UserError("By a fault of this program; its trace is above.")
-        _say(f"{item.name}: not done. {exc}")
+        say(f"{item.name}: not done. {exc}")
     for line in summary.lines(corpus, task, tally):
-        _say(line)
+        say(line)
     if task.remarks is not None:
-        _say(summary.write_remarks(task.remarks, tally))
+        say(summary.write_remarks(task.remarks, tally))
     return 1 if failures or (tally.lost and task.out is None) else 0
 
 
@@ -197,9 +180,9 @@ def voices(arguments: argparse.Namespace) -> int:
     from trainer.voices import convert, installed, space
 
     if arguments.space is not None:
-        _say(space(arguments.space, arguments.out))
+        say(space(arguments.space, arguments.out))
     else:
-        _say(convert(arguments.source or installed(), arguments.out))
+        say(convert(arguments.source or installed(), arguments.out))
     return 0
 
 
@@ -210,34 +193,13 @@ def language(arguments: argparse.Namespace) -> int:
 
     made = bands if arguments.bands else build_model
     for what, number in made(arguments.texts, arguments.out).items():
-        _say(f"{what}: {number:g}")
+        say(f"{what}: {number:g}")
     return 0
 
 
-def _say(line: object) -> None:
-    """Print a line at once; where nobody reads any more (``| head``) end as SIGPIPE would."""
-    try:
-        print(line, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + 13)
-
-
 def main(call: Sequence[str] | None = None) -> int:
-    """Parse, run, and turn what a person can mend into one sentence."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal can't show is no failure
-            stream.reconfigure(errors="backslashreplace")
-    arguments = build().parse_args(call)
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up as after Ctrl-C
-        return arguments.run(arguments)
-    except UserError as exc:
-        print(f"trainer: {exc}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("trainer: stopped; what was finished is kept.", file=sys.stderr)
-        return 130
+    """Answer a call."""
+    return answer(build(), call)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ A file of this folder holds
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,7 +65,7 @@ class Utterance:
         return 0.0 if self.sound is None else len(self.sound) / RATE
 
 
-class Extractor:
+class Extractor(ABC):
     """What turns utterances into rows; each file's own says what differs from these defaults."""
 
     version: str  # another one whenever the numbers change; holds the weights' fingerprint
@@ -77,9 +78,9 @@ class Extractor:
     context: int = 0  # how many earlier turns' texts it reads
     neural: bool = False  # runs a network: in the calling process, in batches of like length
 
+    @abstractmethod
     def rows(self, utterances: Sequence[Utterance]) -> list[np.ndarray]:
         """(rows, width) for each utterance, float32 (int32 on token level), NaN if undefined."""
-        raise NotImplementedError
 
     def odd(self, utterance: Utterance, rows: np.ndarray) -> list[str]:
         """What could not be done as asked: keys of ``findings.WHY``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -22,7 +23,7 @@ class Died(UserError):
     """A process ended at a call."""
 
 
-class Elsewhere:
+class Elsewhere(ABC):
     """Other processes: what those here and on a cluster share.
 
     No more than some calls a worker are under way, so that neither the sound that goes nor the
@@ -31,14 +32,15 @@ class Elsewhere:
 
     deaths: type[Exception] = Died  # what a future holds whose process ended
 
+    @abstractmethod
     def width(self) -> int:
         """How many calls are made at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def submit(self, function: Callable[..., T], *call: Any) -> Future[T]:
         """Begin a call as soon as a worker is free."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self) -> None:
         """Raise what is to be said where nobody is left to answer."""
 

@@ -54,6 +54,9 @@ class Crew(Elsewhere):
         """So many as were asked for."""
         return self._width
 
+    def look(self) -> None:
+        """Nothing: a worker that ends is hired anew."""
+
     def submit(self, function: Callable[..., T], *call: Any) -> Future[T]:
         """Have the next free thread ask its worker."""
         return self._threads.submit(self._ask, function, call)
