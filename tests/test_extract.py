@@ -204,7 +204,11 @@ def test_one_recording_is_a_corpus(corpus: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("absent", "does not exist"), ("empty", "holds neither"), ("a.docx", "is neither")],
+    [
+        ("absent", "does not exist"),
+        ("empty", "holds neither"),
+        ("a.docx", "is something else; a folder"),
+    ],
 )
 def test_no_corpus_is_a_sentence(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "empty").mkdir()

@@ -34,10 +34,10 @@ def find(path: Path) -> Corpus:
         beside = (file for file in _files(path.parent, deep=False) if file.stem == path.stem)
         found = _walked(path.parent, [path, *(one for one in beside if _transcript(one))])
     else:
-        what = "is neither" if path.exists() else "does not exist;"
+        what = "is something else" if path.exists() else "does not exist"
         raise UserError(
-            f"{path} {what} a folder of recordings with transcripts, a table (.csv) of dialogues "
-            "or a recording; one of them was wanted."
+            f"{path} {what}; a folder of recordings with transcripts, a table (.csv) of dialogues "
+            "or a recording was wanted."
         )
     if not found.items:
         raise UserError(
