@@ -23,12 +23,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from erc_demo.dialogue import RATE, Turn
+from erc_demo.plugs import option
 
 SOUND, WORDS, SIGHT = "sound", "words", "sight"
 SPEAKER_NORM = ("off", "past", "upload", "both")
@@ -85,11 +86,6 @@ class Extractor(ABC):
     def odd(self, utterance: Utterance, rows: np.ndarray) -> list[str]:
         """What could not be done as asked: keys of ``findings.WHY``."""
         return []
-
-
-def option(default: Any, help: str, choices: tuple[Any, ...] = ()) -> Any:
-    """A field of ``Options``: its default, what it means, and what it may be."""
-    return field(default=default, metadata={"help": help, "choices": choices})
 
 
 def speaker_norm() -> Any:

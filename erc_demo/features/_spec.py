@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -21,21 +21,7 @@ class Spec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = {one.name: one for one in fields(self.module.Options)}
-        problems, kept = [], {}
-        for key in sorted(self.options):
-            value = self.options[key]
-            if key not in known:
-                choices = ", ".join(known) or "none"
-                problems.append(f"{self.name} has no option '{key}' (its options: {choices})")
-                continue
-            try:
-                value = _typed(known[key], value)
-            except ValueError as exc:
-                problems.append(f"{self.name}'s {key} is {value!r}; {exc}")
-                continue
-            if value != known[key].default:
-                kept[key] = value
+        kept, problems = plugs.told(self.module.Options, self.options, self.name)
         if problems:
             raise UserError(f"These features can't be made: {listed(problems)}.")
         object.__setattr__(self, "options", MappingProxyType(kept))
@@ -94,21 +80,3 @@ def parse(text: str) -> Spec:
                 f"'{part}' in '{text}' is no option; name:option=value,option=value was wanted."
             )
     return Spec(name.strip(), options)
-
-
-def _typed(one: Field[Any], value: Any) -> Any:
-    """The value in the type of the option's default; a ValueError says what was wanted."""
-    choices = one.metadata.get("choices") or ()
-    assert one.default is not MISSING
-    kind = type(one.default)
-    try:
-        if kind is bool:
-            value = {"true": True, "false": False}[str(value).lower()]
-        else:
-            value = kind(value)
-    except (KeyError, TypeError, ValueError):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}
-        raise ValueError(f"{wanted.get(kind, 'text')} was wanted") from None
-    if choices and value not in choices:
-        raise ValueError(f"one of {', '.join(map(str, choices))} was wanted")
-    return value

@@ -39,7 +39,8 @@ import numpy as np
 
 from erc_demo.dialogue import RATE
 from erc_demo.features import _contract
-from erc_demo.features._contract import SOUND, Utterance, option, speaker_norm
+from erc_demo.features._contract import SOUND, Utterance, speaker_norm
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = (

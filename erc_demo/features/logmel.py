@@ -17,7 +17,8 @@ from erc_demo import voices
 from erc_demo.dialogue import RATE
 from erc_demo.errors import UserError
 from erc_demo.features import _contract
-from erc_demo.features._contract import SOUND, Utterance, option, speaker_norm
+from erc_demo.features._contract import SOUND, Utterance, speaker_norm
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = "Logarithm of mel powers, 25 ms every 10 ms."

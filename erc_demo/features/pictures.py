@@ -27,8 +27,9 @@ import numpy as np
 
 from erc_demo.errors import UserError
 from erc_demo.features import _contract, _encoders
-from erc_demo.features._contract import SIGHT, Utterance, option
+from erc_demo.features._contract import SIGHT, Utterance
 from erc_demo.features._preprocessor import exact, mark, wishes
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = "A turn's pictures through an image or video encoder by name (CLIP, ViT, VideoMAE …)."

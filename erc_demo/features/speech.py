@@ -33,8 +33,9 @@ import numpy as np
 from erc_demo.dialogue import RATE
 from erc_demo.errors import UserError
 from erc_demo.features import _contract, _encoders
-from erc_demo.features._contract import SOUND, Utterance, option, speaker_norm
+from erc_demo.features._contract import SOUND, Utterance, speaker_norm
 from erc_demo.features._preprocessor import exact, wishes
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = "States of a speech encoder by name (wav2vec 2.0, HuBERT, WavLM), a turn or each 20 ms."

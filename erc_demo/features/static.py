@@ -26,10 +26,11 @@ from pathlib import Path
 import numpy as np
 
 from erc_demo.features import _contract
-from erc_demo.features._contract import WORDS, Utterance, option
+from erc_demo.features._contract import WORDS, Utterance
 from erc_demo.features._encoders import MINILM, checked, find
 from erc_demo.features._subwords import Subwords
 from erc_demo.features._vectors import Vectors
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = (

@@ -23,9 +23,10 @@ import numpy as np
 
 from erc_demo.errors import UserError
 from erc_demo.features import _contract
-from erc_demo.features._contract import WORDS, Utterance, option
+from erc_demo.features._contract import WORDS, Utterance
 from erc_demo.features._encoders import MINILM, find
 from erc_demo.features._subwords import Subwords, owners
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = "Token numbers, segments and words, for a system that tunes its own text encoder."

@@ -21,7 +21,8 @@ import numpy as np
 
 from erc_demo import voices
 from erc_demo.features import _contract
-from erc_demo.features._contract import SOUND, Utterance, option, speaker_norm
+from erc_demo.features._contract import SOUND, Utterance, speaker_norm
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = "A vector of the voice: GE2E, or an ECAPA or x-vector by name."

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from erc_demo.features import _contract
-from erc_demo.features._contract import WORDS, Utterance, option
+from erc_demo.features._contract import WORDS, Utterance
 from erc_demo.features._encoders import MINILM
 from erc_demo.features._subwords import Pool, Reader, owners
+from erc_demo.plugs import option
 from erc_demo.settings import Settings
 
 ABOUT = "A vector for each word in its context, from a text encoder (MiniLM)."
