@@ -534,14 +534,6 @@ def test_features_know_their_turns() -> None:
         found.rows[0] = 1
 
 
-def test_frames_have_times() -> None:
-    found = noun(level="frame", step=0.01, reach=0.02)
-    turn = Turn(number=4, speaker="A", span=made.Span(3.0, 3.025))
-    np.testing.assert_allclose(found.times(turn, 0), [3.01, 3.02])
-    with pytest.raises(ValueError, match="no times"):
-        found.times(replace(turn, span=None), 0)
-
-
 @pytest.mark.parametrize(
     "changes",
     [

@@ -96,6 +96,7 @@ def test_json_reads_lists_of_words_in_any_order() -> None:
         ('{"name": "d", "turns": 5}', "no dialogue"),
         ('{"layout": 99, "dialogue": {}}', "layout 99"),
         ('{"layout": 1, "dialogue": {"name": "d"}, "steps": [3]}', "no dialogue"),
+        ('{"layout": 1, "dialogue": {"name": "d"}, "explanations": [{}]}', "no dialogue"),
         ("5", "expected as a JSON object"),
         ("[5]", "not of words or turns"),
         ('[{"word": "a"}, {"text": "b"}]', "mixes words and turns"),

@@ -21,13 +21,15 @@ from erc_demo.formats._inert import UNKNOWN
 SUFFIX = ".json"
 HOLDS = frozenset(VOCABULARY) - {"0.1 ms", "1 ms", "extent", "order"}
 
-_PAIR = re.compile(r"\[\n +([\d.e+-]+),\n +([\d.e+-]+)\n +\]")
+_NUMBER = r"(?:-?[\d.][\d.e+-]*|null)"
+_ROW = re.compile(rf"\[\n\s+({_NUMBER}(?:,\s+{_NUMBER})*)\s+\]")
 
 
 def write(dialogue: Dialogue | Analysis) -> str:
     """The dialogue, or the whole analysis around it, as JSON text."""
     text = json.dumps(dialogue.to_json(), ensure_ascii=False, allow_nan=False, indent=1)
-    return _PAIR.sub(r"[\1, \2]", text) + "\n"  # a span on one line; no string holds a line break
+    # rows of numbers on one line each; no string holds a line break
+    return _ROW.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 def read(text: str, name: str) -> Dialogue:
@@ -46,7 +48,7 @@ def read(text: str, name: str) -> Dialogue:
         ) from exc
     except RecursionError as exc:
         raise UserError(f"{name} is nested too deeply to be a dialogue.") from exc
-    except (TypeError, ValueError, OverflowError, AttributeError) as exc:
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as exc:
         raise UserError(
             f"{name} is JSON, but no dialogue ({exc}); an analysis, a dialogue or a list of "
             "words or turns was wanted."

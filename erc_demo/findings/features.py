@@ -1,71 +1,11 @@
-"""What we make of a dialogue: the Analysis (turns, words, what made them) and Features."""
+"""Features: what an extractor made of a dialogue, rows of numbers by turn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-
-from erc_demo.dialogue import Dialogue, Turn
-from erc_demo.errors import UserError
-
-LAYOUT = 1  # of the JSON below; a reader of another number says so
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of an analysis: its name, seconds taken, and whether the cache answered."""
-
-    name: str
-    seconds: float
-    cached: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Analysis:
-    """A dialogue with its making: facts of the recording, versions, and the steps taken."""
-
-    dialogue: Dialogue
-    recording: Mapping[str, Any] = field(default_factory=dict)
-    made_with: Mapping[str, str] = field(default_factory=dict)
-    steps: tuple[Step, ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "recording", MappingProxyType(dict(self.recording)))
-        object.__setattr__(self, "made_with", MappingProxyType(dict(self.made_with)))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, the dialogue inside."""
-        return {
-            "layout": LAYOUT,
-            "dialogue": self.dialogue.to_json(),
-            "recording": dict(self.recording),
-            "made_with": dict(self.made_with),
-            "steps": [
-                {"name": s.name, "seconds": s.seconds, "cached": s.cached} for s in self.steps
-            ],
-        }
-
-    @classmethod
-    def from_json(cls, data: Any) -> Analysis:
-        """The reverse of ``to_json``."""
-        if not isinstance(data, Mapping) or "dialogue" not in data:
-            raise UserError("This JSON holds no analysis; an object with 'dialogue' was wanted.")
-        if data.get("layout") != LAYOUT:
-            raise UserError(
-                f"This analysis has layout {data.get('layout')!r}, this program reads {LAYOUT}; "
-                "analyse the recording again."
-            )
-        return cls(
-            dialogue=Dialogue.from_json(data["dialogue"]),
-            recording=data.get("recording", {}),
-            made_with=data.get("made_with", {}),
-            steps=tuple(Step(**step) for step in data.get("steps", ())),
-        )
-
 
 LEVELS = ("utterance", "frame", "word", "token")
 WHY = {  # what can be odd about a turn, as a sentence's end
@@ -161,13 +101,6 @@ class Features:
     def of(self, index: int) -> np.ndarray:
         """The rows of the turn at that place."""
         return self.rows[self.starts[index] : self.starts[index + 1]]
-
-    def times(self, turn: Turn, index: int) -> np.ndarray:
-        """The middle of each frame of a turn, in seconds from the recording's start."""
-        if self.step is None or self.reach is None or turn.span is None:
-            raise ValueError(f"{self.name} of turn {turn.number} has no times")
-        moments = turn.span.start + self.step * np.arange(len(self.of(index))) + self.reach / 2
-        return np.minimum(moments, turn.span.end)
 
     def but(self, **changes: Any) -> Features:
         """The same with some fields changed."""
