@@ -40,8 +40,12 @@ ROOMS = {
     "terminal": set(),
     "features": {"cache", "speech", "voices", "hub"},
     "scratch": set(),
+    "systems": set(),
+    "explanation": set(),
+    "figures": set(),
+    "checkpoint": {"features", "systems"},
 }
-CORRIDOR = {"analysis"}
+CORRIDOR = {"analysis", "answers"}
 DOORS = {"ui", "__main__", "doctor"}
 PLAIN = {"torchaudio_guard"}  # knows nobody, and is known by the package itself
 NOBODY = {"__version__"}  # no module: what the package says of itself
@@ -66,7 +70,7 @@ LIBRARIES = {
     "sklearn": {"turns", "trainer"},
     "jiwer": {"score"},
     "pyannote": {"score"},
-    "torch": {"voices", "words", "features", "doctor", "trainer"},
+    "torch": {"voices", "words", "features", "systems", "checkpoint", "doctor", "trainer"},
     "dask": {"jobs"},
     "distributed": {"jobs"},
     "parselmouth": {"features"},
