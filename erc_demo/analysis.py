@@ -1,32 +1,38 @@
-"""The corridor: a recording becomes a Dialogue, step by step, cached and cancellable.
+"""The corridor: a recording becomes a Dialogue, and systems are asked what they make of it.
 
-    read → listen → find turns → hear words (or lay a transcript over the sound)
+    listen:  read → listen → find turns → hear words (or lay a transcript over the sound)
+    ask:     features → systems → explain
 
 Each step that costs more than reading its answer from disk is cached under the samples' hash,
 the settings it depends on and its own version, so that a second run, or another number of
-people, or another recogniser, repeats only what changed.
+people, or another recogniser, repeats only what changed; what systems answer is asked anew. All
+can be stopped.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from erc_demo import explanation, features, turns, voices, words
 from erc_demo import recording as recordings
-from erc_demo import turns, voices, words
 from erc_demo.cache import Cache, Entry, key
 from erc_demo.dialogue import Dialogue, Recording
 from erc_demo.errors import UserError
 from erc_demo.findings import Analysis, Step
 from erc_demo.settings import Settings
 
+if TYPE_CHECKING:
+    from erc_demo.systems import System
+
 Tell = Callable[[str, float], None]
 T = TypeVar("T")
 
 STEPS = ("read", "listen", "turns", "words")
+QUESTIONS = ("features", "systems", "explain")  # the steps of ``ask``
 
 
 class Cancelled(Exception):
@@ -100,6 +106,28 @@ def analyse(
     ``tell(step, fraction)`` is called with one of ``STEPS`` and 0 to 1; ``cancelled`` is asked
     whenever progress is told, and its yes raises ``Cancelled``.
     """
+    return listen(
+        path,
+        folder,
+        settings,
+        transcript=transcript,
+        cache=cache,
+        tell=tell,
+        cancelled=cancelled,
+    )[0]
+
+
+def listen(
+    path: Path,
+    folder: Path,
+    settings: Settings,
+    *,
+    transcript: Dialogue | None = None,
+    cache: Cache | None = None,
+    tell: Tell | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[Analysis, Recording]:
+    """The same, with the decoded sound; it lies in the folder and lives as long as that."""
     making = _Making(cache, tell, cancelled)
     making.tell("read", 0.0)
     began = time.perf_counter()
@@ -111,7 +139,7 @@ def analyse(
     heard = _listen(making, recording, encoder, settings)
     dialogue = _find(making, recording, heard, encoder, settings)
     dialogue = _words(making, recording, dialogue, transcript, settings)
-    return Analysis(
+    made = Analysis(
         dialogue=dialogue,
         recording={
             "sha256": recording.sha256,
@@ -127,6 +155,83 @@ def analyse(
             "words": dialogue.recognizer or "none",
         },
         steps=tuple(making.steps),
+    )
+    return made, recording
+
+
+def ask(
+    analysis: Analysis,
+    recording: Recording | None,
+    systems: Sequence[tuple[System, str, bool]],
+    settings: Settings,
+    *,
+    labels: str | None = None,
+    hindsight: bool | None = None,
+    explain: bool = True,
+    sample: int = explanation.SAMPLE,
+    cache: Cache | None = None,
+    tell: Tell | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Analysis:
+    """What systems say of an analysis's dialogue, and what that hung on.
+
+    With each system stands what made it and whether it was trained. ``labels`` and ``hindsight``
+    are the settings' where they are not given; ``tell`` is called with one of ``QUESTIONS``.
+    """
+    # here, since it needs torch, and nothing that was heard does
+    from erc_demo.answers import Asked, needs
+
+    making = _Making(cache, tell, cancelled)
+    dialogue, began = analysis.dialogue, time.perf_counter()
+    making.tell("features", 0.0)
+    made = features.extract(
+        list(dict.fromkeys(text for system, _, _ in systems for text in needs(system))),
+        dialogue,
+        recording,
+        settings,
+        cache=cache,
+        tell=lambda fraction: making.tell("features", fraction),
+    )
+    making.done("features", began)
+    asked = [
+        Asked(
+            system,
+            dialogue,
+            recording,
+            made,
+            settings,
+            labels=(labels or settings.labels) if system.design.labels else None,
+            made_by=made_by,
+            trained=trained,
+            hindsight=settings.context == "full" if hindsight is None else hindsight,
+        )
+        for system, made_by, trained in systems
+    ]
+    began = time.perf_counter()
+    predictions, explanations = [], []
+    for done, one in enumerate(asked):
+        making.tell("systems", done / len(asked))
+        predictions.append(one.prediction)
+    making.done("systems", began)
+    began = time.perf_counter()
+    for done, one in enumerate(asked if explain else ()):
+        making.tell("explain", done / len(asked))
+        explanations.append(
+            explanation.explain(
+                one.prediction,
+                dialogue,
+                one.variants,
+                inputs=one.inputs,
+                kinds=one.kinds,
+                sample=sample,
+            )
+        )
+    if explain:
+        making.done("explain", began)
+    return analysis.but(
+        predictions=tuple(predictions),
+        explanations=tuple(explanations),
+        steps=(*analysis.steps, *making.steps),
     )
 
 
