@@ -1,11 +1,14 @@
-"""The command line: ``python -m erc_demo transcribe | score | doctor``."""
+"""The command line: ``python -m erc_demo transcribe | analyze | systems | score | doctor``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +19,22 @@ from erc_demo.terminal import add_settings, answer, gather, say
 
 if TYPE_CHECKING:
     from erc_demo.cache import Cache
-    from erc_demo.dialogue import Dialogue
+    from erc_demo.dialogue import Dialogue, Recording
     from erc_demo.findings import Analysis
+    from erc_demo.systems import System
 
 STEP_WORDS = {
     "read": "reading",
     "listen": "listening for speech and voices",
     "turns": "finding who spoke when",
     "words": "hearing the words",
+    "features": "measuring voice and words",
+    "systems": "asking the systems",
+    "explain": "asking what if",
 }
+HEARD = ("speakers", "channels", "recognizer", "language", "voices", "offline", "jobs")
+LIMITS = ("data", "cache_mb", "max_hours", "max_channels", "max_upload_mb", "decode_seconds")
+UNTRAINED = "untrained: random weights, so no label, number or map of these systems means anything"
 
 
 def build() -> argparse.ArgumentParser:
@@ -35,26 +45,39 @@ def build() -> argparse.ArgumentParser:
     one = commands.add_parser(
         "transcribe", help="recordings → who spoke when, and every word at its time"
     )
-    one.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video files")
-    one.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
-    one.add_argument(
-        "--to",
-        default="json",
-        metavar="FORMATS",
-        help=f"comma-separated: {', '.join(plugs.names('erc_demo.formats'))} (default: json)",
-    )
-    one.add_argument(
-        "--transcript",
-        type=Path,
-        metavar="FILE",
-        help="what was said, in any of these formats; its words are laid over the sound",
-    )
-    add_settings(
-        one,
-        *("speakers", "channels", "recognizer", "language", "voices", "offline", "jobs"),
-        *("data", "cache_mb", "max_hours", "max_channels", "max_upload_mb", "decode_seconds"),
-    )
+    _add_recordings(one)
+    add_settings(one, *HEARD, *LIMITS)
     one.set_defaults(run=transcribe)
+
+    one = commands.add_parser(
+        "analyze",
+        help="the same, and which emotion each turn carries according to each system, and why",
+        epilog=f"Systems: {', '.join(plugs.names('erc_demo.systems'))}.",
+    )
+    _add_recordings(one)
+    one.add_argument(
+        "--untrained",
+        action="store_true",
+        help="also run systems that have no trained checkpoint: shows the shape of their maps; "
+        "every number is random and marked so",
+    )
+    one.add_argument(
+        "--sample",
+        type=_count,
+        default=24,
+        metavar="N",
+        help="turns of which each word, stretch of sound and earlier turn is taken away to see "
+        "what it did (default: 24); inputs, partner and past are taken away from all",
+    )
+    add_settings(one, "systems", "labels", "context", "device", *HEARD, *LIMITS)
+    one.set_defaults(run=analyze)
+
+    one = commands.add_parser(
+        "systems", help="which systems there are; with names, all that each can be told"
+    )
+    one.add_argument("names", nargs="*", metavar="SYSTEM", help="default: a line on each")
+    add_settings(one)
+    one.set_defaults(run=list_systems)
 
     one = commands.add_parser("score", help="compare a hypothesis with a reference: DER and WER")
     one.add_argument("--reference", type=Path, required=True, metavar="FILE")
@@ -67,40 +90,221 @@ def build() -> argparse.ArgumentParser:
     return parser
 
 
-def transcribe(arguments: argparse.Namespace) -> int:
-    """Each file for itself: one bad file does not stop the others."""
-    from erc_demo import formats, voices, words
-    from erc_demo.cache import Cache
+def _add_recordings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video files")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="default: here")
+    parser.add_argument(
+        "--to",
+        default="json",
+        metavar="FORMATS",
+        help=f"comma-separated: {', '.join(plugs.names('erc_demo.formats'))} (default: json)",
+    )
+    parser.add_argument(
+        "--transcript",
+        type=Path,
+        metavar="FILE",
+        help="what was said, in any of these formats; its words are laid over the sound",
+    )
 
-    settings = gather(arguments)
-    wanted = [name.strip().lower() for name in arguments.to.split(",") if name.strip()]
-    if not wanted:
-        raise UserError(f"--to names no format; choose from {', '.join(formats.names())}.")
-    suffixes = [plugs.load("erc_demo.formats", name).SUFFIX for name in wanted]
-    transcript = None
-    if arguments.transcript is not None:
-        if len(arguments.files) > 1:
-            raise UserError(
-                f"One transcript was given for {len(arguments.files)} recordings; "
-                "call transcribe once for each recording that has one."
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return int(text)
+
+
+def transcribe(arguments: argparse.Namespace) -> int:
+    """Turns and words of each file."""
+
+    def one(file: Path, call: _Call) -> Analysis:
+        with call.job("transcribe-", file) as (folder, bar):
+            return call.heard(file, folder, bar)[0]
+
+    return _each(_Call.read(arguments), one)
+
+
+def analyze(arguments: argparse.Namespace) -> int:
+    """Turns, words, and what each system says of each turn."""
+    call = _Call.read(arguments)
+    asked = _systems(call.settings, arguments.untrained)
+
+    def one(file: Path, call: _Call) -> Analysis:
+        from erc_demo.analysis import ask
+
+        with call.job("analyze-", file) as (folder, bar):
+            heard, recording = call.heard(file, folder, bar)
+            return ask(
+                heard,
+                recording,
+                asked,
+                call.settings,
+                sample=arguments.sample,
+                cache=call.cache,
+                tell=bar.tell,
             )
-        transcript = formats.load(arguments.transcript)
-    _refuse_clashes(arguments, suffixes)
-    if transcript is None:
-        words.choose(settings)  # a wrong name is said before anything is heard
-    voices.load(settings.voices, settings)
+
+    code = _each(call, one)
+    for line in _terms(asked):
+        say(line)
+    return code
+
+
+def _terms(asked: Sequence[tuple[System, str, bool]]) -> list[str]:
+    """Who may use the numbers that these systems read, where a licence restricts it."""
+    from erc_demo.features import parse
+
+    texts = {
+        text for system, _, _ in asked for each in system.design.inputs.values() for text in each
+    }
+    under: dict[str, list[str]] = {}
+    for name in sorted({parse(text).name for text in texts}):
+        if terms := plugs.load("erc_demo.features", name).TERMS:
+            under.setdefault(terms, []).append(name)
+    return [f"Terms of {', '.join(names)}: {terms}" for terms, names in under.items()]
+
+
+def list_systems(arguments: argparse.Namespace) -> int:
+    """A line on each system, or the cards of some."""
+    from erc_demo import checkpoint, systems
+
+    gather(arguments)
+    if not arguments.names:
+        for name in systems.names():
+            trained = "trained" if checkpoint.find(name) else "no trained checkpoint yet"
+            say(f"{systems.line(name)} ({trained})")
+    for place, name in enumerate(arguments.names):
+        if place:
+            say("")
+        for line in systems.card(name):
+            say(line)
+    return 0
+
+
+def _systems(settings: Settings, untrained: bool) -> list[tuple[System, str, bool]]:
+    """Who is asked: each system, what made it, and whether it was trained."""
+    from erc_demo import checkpoint, systems
+    from erc_demo.emotions import label_set
+
+    label_set(settings.labels)
+    known = systems.names()
+    everyone = settings.systems.strip() == "all"
+    wanted = [one.strip() for one in settings.systems.split(",") if one.strip()]
+    wanted = list(dict.fromkeys(known if everyone else wanted))
+    if not wanted:
+        raise UserError(f"systems names nobody; all, or some of {', '.join(known)} was wanted.")
+    found, without = [], []
+    for ref in wanted:
+        if ref in known and checkpoint.find(ref) is None:
+            without.append(ref)
+            if untrained:
+                found.append((_untrained(ref, settings), "untrained", False))
+            continue
+        made = checkpoint.load(ref, settings)
+        if made.system.design.labels:
+            systems.spoken(made.system, settings.labels)  # said before anything is heard
+        found.append((made.system, made.made_by, True))
+    if without and not untrained:
+        have = "has" if len(without) == 1 else "have"
+        raise UserError(
+            f"{', '.join(without)} {have} no trained checkpoint here, and what an untrained system "
+            "says means nothing; name a checkpoint's folder with --systems, or ask for the maps "
+            "alone with --untrained."
+        )
+    return found
+
+
+def _untrained(name: str, settings: Settings) -> System:
+    from erc_demo import checkpoint, systems
+
+    plan = systems.design(
+        name,
+        widths=checkpoint.widths(systems.inputs(name, embedded=True), settings),
+        embedded=True,
+        labels=(settings.labels,),
+        dimensions=("valence", "arousal", "dominance"),
+    )
+    return systems.build(plan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """What a call says of the recordings it names, checked before the first is opened."""
+
+    arguments: argparse.Namespace
+    settings: Settings
+    wanted: list[str]  # formats
+    transcript: Dialogue | None
+    cache: Cache
+
+    @classmethod
+    def read(cls, arguments: argparse.Namespace) -> _Call:
+        from erc_demo import formats, voices, words
+        from erc_demo.cache import Cache
+
+        settings = gather(arguments)
+        wanted = [name.strip().lower() for name in arguments.to.split(",") if name.strip()]
+        if not wanted:
+            raise UserError(f"--to names no format; choose from {', '.join(formats.names())}.")
+        suffixes = [plugs.load("erc_demo.formats", name).SUFFIX for name in wanted]
+        transcript = None
+        if arguments.transcript is not None:
+            if len(arguments.files) > 1:
+                raise UserError(
+                    f"One transcript was given for {len(arguments.files)} recordings; "
+                    f"call {arguments.command} once for each recording that has one."
+                )
+            transcript = formats.load(arguments.transcript)
+        _refuse_clashes(arguments, suffixes)
+        if transcript is None:
+            words.choose(settings)  # a wrong name is said before anything is heard
+        voices.load(settings.voices, settings)
+        return cls(
+            arguments=arguments,
+            settings=settings,
+            wanted=wanted,
+            transcript=transcript,
+            cache=Cache(settings.data / "cache", settings.cache_mb),
+        )
+
+    def heard(self, file: Path, folder: Path, bar: _Bar) -> tuple[Analysis, Recording]:
+        """Turns and words of one file, and its sound, which lies in the folder."""
+        from erc_demo.analysis import listen
+
+        return listen(
+            file,
+            folder,
+            self.settings,
+            transcript=self.transcript,
+            cache=self.cache,
+            tell=bar.tell,
+        )
+
+    @contextmanager
+    def job(self, prefix: str, file: Path) -> Iterator[tuple[Path, _Bar]]:
+        """A folder for decoded sound, and a progress bar."""
+        from erc_demo import scratch
+
+        with scratch.folder(self.settings.data / "jobs", prefix) as folder, _Bar(file.name) as bar:
+            yield folder, bar
+
+
+def _each(call: _Call, one: Callable[[Path, _Call], Analysis]) -> int:
+    """Each file for itself: one bad file does not stop the others."""
+    from erc_demo import formats
+
+    arguments = call.arguments
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise UserError(f"The folder {arguments.out} can't be made: {exc.strerror}.") from exc
-
-    cache = Cache(settings.data / "cache", settings.cache_mb)
     failed = 0
     for file in arguments.files:
         try:
-            analysis = _analyse_one(file, settings, transcript, cache)
-            formats.export(analysis, arguments.out, wanted)
+            analysis = one(file, call)
+            formats.export(analysis, arguments.out, call.wanted)
             say(f"{file}: {_said(analysis)}")
+            for line in _answers(analysis):
+                say(f"  {line}")
             for remark in analysis.dialogue.remarks:
                 say(f"  note: {remark}")
         except UserError as exc:
@@ -116,6 +320,24 @@ def transcribe(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _answers(analysis: Analysis) -> list[str]:
+    """A line on what each system said: of how many turns, which labels, which mean values."""
+    lines = []
+    for one in analysis.predictions:
+        line = f"{one.system} ({one.made_by}): {int(one.answered.sum())} of {one.turns} turns"
+        labels = Counter(filter(None, map(one.label, range(one.turns)))).most_common()
+        said = [f"{label} {count}" for label, count in labels]
+        if one.answered.any():
+            means = one.values[one.answered].mean(axis=0)
+            said += [
+                f"{name} {mean:+.2f}" for name, mean in zip(one.dimensions, means, strict=True)
+            ]
+        lines.append(f"{line}: {', '.join(said)}" if one.trained and said else line)
+    if not all(one.trained for one in analysis.predictions):
+        lines.append(f"{UNTRAINED}.")
+    return lines
+
+
 def _refuse_clashes(arguments: argparse.Namespace, suffixes: Sequence[str]) -> None:
     """Nothing is written over something else: another result, an input."""
     from erc_demo.formats import safe
@@ -129,7 +351,7 @@ def _refuse_clashes(arguments: argparse.Namespace, suffixes: Sequence[str]) -> N
         if other is not file:
             raise UserError(
                 f"{other} and {file} would both be written as '{name}'; "
-                "rename one, or call transcribe twice with two --out folders."
+                f"rename one, or call {arguments.command} twice with two --out folders."
             )
         for suffix in suffixes:
             target = arguments.out / f"{name}{suffix}"
@@ -138,16 +360,6 @@ def _refuse_clashes(arguments: argparse.Namespace, suffixes: Sequence[str]) -> N
                     f"{target} is what you gave and would be written over; "
                     "name another folder with --out."
                 )
-
-
-def _analyse_one(
-    file: Path, settings: Settings, transcript: Dialogue | None, cache: Cache
-) -> Analysis:
-    from erc_demo import scratch
-    from erc_demo.analysis import analyse
-
-    with scratch.folder(settings.data / "jobs", "transcribe-") as folder, _Bar(file.name) as bar:
-        return analyse(file, folder, settings, transcript=transcript, cache=cache, tell=bar.tell)
 
 
 def _said(analysis: Analysis) -> str:

@@ -15,7 +15,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 import erc_demo
-from erc_demo import hub
+from erc_demo import hub, plugs
 from erc_demo.errors import UserError
 from erc_demo.settings import Settings
 
@@ -35,6 +35,7 @@ def report(settings: Settings) -> str:
         "voices": _voices,
         "openSMILE": _opensmile,
         "text encoder": _text_encoder,
+        "systems": _systems,
         "Hub": _hub,
         "data folder": _data,
         "scoring": _scoring,
@@ -197,6 +198,14 @@ def _text_encoder(settings: Settings) -> Line:
 
 def _offline(settings: Settings) -> bool:
     return settings.offline or hub.told_offline()
+
+
+def _systems(settings: Settings) -> Line:
+    names = plugs.names("erc_demo.systems")
+    shipped = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
+    trained = [name for name in names if (shipped / name / "config.json").is_file()]
+    text = f"{', '.join(names)}; trained checkpoints ship for {', '.join(trained) or 'none'}"
+    return OK if len(trained) == len(names) else NOTE, text
 
 
 def _hub(settings: Settings) -> Line:

@@ -45,6 +45,16 @@ class Settings:
     voices: str = _setting(
         "ge2e", "speaker vectors: ge2e, or a speechbrain model's folder or Hub name"
     )
+    # who is asked
+    systems: str = _setting(
+        "all", "who answers: all, or systems' names and checkpoints' folders, comma-separated"
+    )
+    labels: str = _setting("iemocap6", "label set of the answers")
+    context: str = _setting(
+        "full",
+        "full, or past: what each system would have said of a turn when the turn ended",
+        choices=("full", "past"),
+    )
     # where things are
     offline: bool = _setting(False, "never ask the Hugging Face Hub for anything")
     data: Path = field(

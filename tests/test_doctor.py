@@ -15,7 +15,7 @@ from erc_demo.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 SUBJECTS = [
     "machine", "torch", "page", "sound files", "recogniser", "voices", "openSMILE", "text encoder",
-    "Hub", "data folder", "scoring",
+    "systems", "Hub", "data folder", "scoring",
 ]  # fmt: skip
 
 
