@@ -108,7 +108,7 @@ def main() -> None:
                 path = lay(calls, minutes, folder / "long.wav")
                 with Memory() as memory:
                     began = time.perf_counter()
-                    made = analyse(path, folder / "job", settings)
+                    made, _ = analyse(path, folder / "job", settings)
                     took = time.perf_counter() - began
                 steps = ", ".join(f"{step.name} {step.seconds:.2f}" for step in made.steps)
                 print(

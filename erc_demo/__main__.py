@@ -153,9 +153,7 @@ def _terms(asked: Sequence[tuple[System, str, bool]]) -> list[str]:
     """Who may use the numbers that these systems read, where a licence restricts it."""
     from erc_demo.features import parse
 
-    texts = {
-        text for system, _, _ in asked for each in system.design.inputs.values() for text in each
-    }
+    texts = {text for system, _, _ in asked for text in system.design.features}
     under: dict[str, list[str]] = {}
     for name in sorted({parse(text).name for text in texts}):
         if terms := plugs.load("erc_demo.features", name).TERMS:
@@ -268,9 +266,9 @@ class _Call:
 
     def heard(self, file: Path, folder: Path, bar: _Bar) -> tuple[Analysis, Recording]:
         """Turns and words of one file, and its sound, which lies in the folder."""
-        from erc_demo.analysis import listen
+        from erc_demo.analysis import analyse
 
-        return listen(
+        return analyse(
             file,
             folder,
             self.settings,

@@ -1,7 +1,7 @@
 """The corridor: a recording becomes a Dialogue, and systems are asked what they make of it.
 
-    listen:  read → listen → find turns → hear words (or lay a transcript over the sound)
-    ask:     features → systems → explain
+    analyse:  read → listen → find turns → hear words (or lay a transcript over the sound)
+    ask:      features → systems → explain
 
 Each step that costs more than reading its answer from disk is cached under the samples' hash,
 the settings it depends on and its own version, so that a second run, or another number of
@@ -100,34 +100,13 @@ def analyse(
     cache: Cache | None = None,
     tell: Tell | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> Analysis:
-    """Turns and words of one recording, decoded into a job's folder.
+) -> tuple[Analysis, Recording]:
+    """Turns and words of one recording, and its sound, which is decoded into a job's folder.
 
     ``tell(step, fraction)`` is called with one of ``STEPS`` and 0 to 1; ``cancelled`` is asked
-    whenever progress is told, and its yes raises ``Cancelled``.
+    whenever progress is told, and its yes raises ``Cancelled``. The sound lives as long as the
+    folder.
     """
-    return listen(
-        path,
-        folder,
-        settings,
-        transcript=transcript,
-        cache=cache,
-        tell=tell,
-        cancelled=cancelled,
-    )[0]
-
-
-def listen(
-    path: Path,
-    folder: Path,
-    settings: Settings,
-    *,
-    transcript: Dialogue | None = None,
-    cache: Cache | None = None,
-    tell: Tell | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> tuple[Analysis, Recording]:
-    """The same, with the decoded sound; it lies in the folder and lives as long as that."""
     making = _Making(cache, tell, cancelled)
     making.tell("read", 0.0)
     began = time.perf_counter()

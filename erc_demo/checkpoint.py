@@ -57,8 +57,7 @@ class Checkpoint:
 
 def versions(design: Design, settings: Settings) -> dict[str, str]:
     """The version of each extractor that a design reads, as installed here."""
-    wanted = dict.fromkeys(text for texts in design.inputs.values() for text in texts)
-    return {text: ready(parse(text), settings).version for text in wanted}
+    return {text: ready(parse(text), settings).version for text in design.features}
 
 
 def widths(inputs: Mapping[str, tuple[str, ...]], settings: Settings) -> dict[str, int]:

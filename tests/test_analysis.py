@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from erc_demo.analysis import STEPS, Cancelled, analyse
+from erc_demo import analysis as corridor
+from erc_demo.analysis import STEPS, Cancelled
 from erc_demo.cache import Cache, Entry
 from erc_demo.dialogue import Dialogue, Turn
 from erc_demo.errors import UserError
@@ -17,6 +18,11 @@ from erc_demo.settings import Settings
 
 CALL = "data/calls/libri-stitched/libri_2033_2414.ogg"
 PLAIN = Settings(recognizer="none", offline=True)
+
+
+def analyse(*given: object, **how: object) -> Analysis:
+    """Without the sound."""
+    return corridor.analyse(*given, **how)[0]  # type: ignore[arg-type]
 
 
 def cached(analysis: Analysis) -> dict[str, bool]:

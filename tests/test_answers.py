@@ -14,7 +14,7 @@ import torch
 from conversation import voice
 
 from erc_demo import features, plugs, systems
-from erc_demo.analysis import QUESTIONS, Cancelled, ask, listen
+from erc_demo.analysis import QUESTIONS, Cancelled, analyse, ask
 from erc_demo.answers import Asked, needs
 from erc_demo.answers._anew import Anew, Varied, said_instead
 from erc_demo.cache import Cache
@@ -581,6 +581,6 @@ def test_a_wish_to_stop_is_heard_while_asking(step: str, tmp_path: Path) -> None
 
 def test_what_was_heard_comes_with_its_sound(shared: Callable[[str], Path], tmp_path: Path) -> None:
     call = shared("data/calls/libri-stitched/libri_2033_2414.ogg")
-    made, recording = listen(call, tmp_path, replace(HERE, recognizer="none"))
+    made, recording = analyse(call, tmp_path, replace(HERE, recognizer="none"))
     assert made.recording["sha256"] == recording.sha256
     assert recording.duration == made.recording["seconds"] and made.dialogue.turns

@@ -178,14 +178,14 @@ def test_a_bug_in_one_file_keeps_its_trace_and_the_others_their_results(
 ) -> None:
     import erc_demo.analysis
 
-    true = erc_demo.analysis.listen
+    true = erc_demo.analysis.analyse
 
     def faulty(path: Path, *rest: object, **more: object) -> object:
         if path.stem == "broken":
             raise ZeroDivisionError("a bug")
         return true(path, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(erc_demo.analysis, "listen", faulty)
+    monkeypatch.setattr(erc_demo.analysis, "analyse", faulty)
     broken = tmp_path / "broken.wav"
     broken.write_bytes(hum.read_bytes())
     out = tmp_path / "out"

@@ -48,7 +48,8 @@ class Anew:
         """``inputs``: which features each of the system's inputs reads."""
         self._dialogue, self._recording, self._made = dialogue, recording, made
         self._inputs, self._settings = inputs, settings
-        specs = [features.parse(text) for text in dict.fromkeys(_flat(inputs))]
+        texts = dict.fromkeys(text for these in inputs.values() for text in these)
+        specs = [features.parse(text) for text in texts]
         extractors = {spec: features.ready(spec, settings) for spec in specs}
         self._heard = {spec: spec.raw for spec, one in extractors.items() if "sound" in one.hears}
         self._read: dict[int, list[Spec]] = {}  # by how many earlier texts they read
@@ -245,10 +246,6 @@ def blanked(turn: Turn, recording: Recording, silent: Span) -> np.ndarray:
     begin = heard.slice.start
     sound[max(0, silent.slice.start - begin) : max(0, silent.slice.stop - begin)] = 0
     return sound
-
-
-def _flat(inputs: Mapping[str, Sequence[str]]) -> list[str]:
-    return [text for these in inputs.values() for text in these]
 
 
 def _numbered(turns: Sequence[Turn]) -> Dialogue:

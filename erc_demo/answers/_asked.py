@@ -21,7 +21,7 @@ GONE = "This turn is what was taken away."
 
 def needs(system: System) -> list[str]:
     """The features that a system reads, and the raw ones that some of them are made from."""
-    texts = [text for these in system.design.inputs.values() for text in these]
+    texts = system.design.features
     return list(dict.fromkeys([*texts, *(features.parse(text).raw.text for text in texts)]))
 
 

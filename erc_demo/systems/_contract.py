@@ -158,6 +158,11 @@ class Design:
         """The settings, published defaults filled in."""
         return self.module.Config(**self.settings)
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature that it reads, once."""
+        return tuple(dict.fromkeys(text for texts in self.inputs.values() for text in texts))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {

@@ -257,17 +257,16 @@ def run(
         try:
             chosen = replace(settings, **flags)
             text = formats.load(own(transcript, folder)) if transcript else None
-            told.put(
-                analyse(
-                    own(upload, folder),
-                    folder / "sound",
-                    chosen,
-                    transcript=text,
-                    cache=Cache(folder / "cache", settings.cache_mb),
-                    tell=lambda step, fraction: told.put((step, fraction)),
-                    cancelled=stop.is_set,
-                )
+            analysis, _ = analyse(
+                own(upload, folder),
+                folder / "sound",
+                chosen,
+                transcript=text,
+                cache=Cache(folder / "cache", settings.cache_mb),
+                tell=lambda step, fraction: told.put((step, fraction)),
+                cancelled=stop.is_set,
             )
+            told.put(analysis)
         except BaseException as exc:  # handed to the generator below, which raises a bug again
             told.put(exc)
 
