@@ -251,7 +251,7 @@ def test_a_turn_without_any_sound_has_no_voice() -> None:
     same(made, answers(dialogue, extracted(dialogue, silenced(span))), [5, 4])
 
 
-@pytest.mark.parametrize("mode", ["off", "past", "upload", "both"])
+@pytest.mark.parametrize("mode", ["off", "past", "upload", "both", "mean"])
 @pytest.mark.parametrize("name", ["gemaps47", "frames34"])
 def test_new_rows_are_normalised_as_the_old_ones_were(name: str, mode: str) -> None:
     dialogue, recording = talk()

@@ -85,7 +85,7 @@ def test_nothing_is_heard_of_what_comes(mode: str) -> None:
         np.testing.assert_array_equal(cut, whole[:until])
 
 
-@pytest.mark.parametrize("mode", ["past", "both", "upload"])
+@pytest.mark.parametrize("mode", ["past", "both", "upload", "mean"])
 def test_speakers_are_apart(mode: str) -> None:
     rows, starts, speakers = random_dialogue()
     whole = normalise(rows, starts, speakers, mode)
@@ -99,7 +99,7 @@ def test_a_turn_without_rows_counts_for_nothing() -> None:
     without = normalise(rows, one_a_turn(3), list("AAA"), "past")
     found = normalise(rows, np.array([0, 0, 1, 1, 2, 3]), list("AABAA"), "past")
     np.testing.assert_array_equal(found, without)
-    for mode in ("off", "past", "upload", "both"):
+    for mode in ("off", "past", "upload", "both", "mean"):
         empty = normalise(np.zeros((0, 2), np.float32), np.array([0, 0]), ["A"], mode)
         assert empty.shape == (0, 4 if mode == "both" else 2)
 
@@ -111,6 +111,11 @@ def test_upload_by_hand() -> None:
     spread = np.sqrt(8 / 3)
     np.testing.assert_allclose(found[:, 0], [-2 / spread, 0, 0, 2 / spread], atol=1e-6)
     np.testing.assert_array_equal(found[:, 1], 0)
+
+
+def test_mean_says_who_and_nothing_of_how() -> None:
+    found = normalise(column(1, 100, 3, 5), one_a_turn(4), list("ABAA"), "mean")
+    np.testing.assert_allclose(found[:, 0], [3, 100, 3, 3])
 
 
 def test_upload_does_not_raise_rounding() -> None:

@@ -199,7 +199,7 @@ class Anew:
         turns = self._dialogue.turns
         mine = [one for one in range(len(turns)) if turns[one].speaker == turns[at].speaker]
         index = mine.index(at)
-        if mode == "upload":
+        if mode in ("upload", "mean"):
             parts = [self._made[self._heard[spec].text].of(one) for one in mine]
         else:
             means = self._mean_rows(self._heard[spec])

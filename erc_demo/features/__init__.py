@@ -36,6 +36,7 @@ __all__ = [
     "known",
     "names",
     "normalise",
+    "normalised",
     "parse",
     "ready",
 ]
@@ -86,7 +87,7 @@ def extract(
     if tell is not None:
         tell(1.0)
     made = {work.spec: work.features() for work in kept}
-    return {spec.text: _normalised(spec, made[spec.raw], dialogue) for spec in specs}
+    return {spec.text: normalised(spec, made[spec.raw], dialogue) for spec in specs}
 
 
 def known(
@@ -109,7 +110,7 @@ def known(
         kept[raw] = Kept(raw, extractor, dialogue, {"sound": sound}, cache)
         if kept[raw].missing:
             return None
-    return {spec.text: _normalised(spec, kept[spec.raw].features(), dialogue) for spec in specs}
+    return {spec.text: normalised(spec, kept[spec.raw].features(), dialogue) for spec in specs}
 
 
 def _specs(wanted: Sequence[str | Spec]) -> list[Spec]:
@@ -201,7 +202,8 @@ def _rows(spec: Spec, settings: Settings, utterances: list[Utterance]) -> list[A
     return found
 
 
-def _normalised(spec: Spec, raw: Features, dialogue: Dialogue) -> Features:
+def normalised(spec: Spec, raw: Features, dialogue: Dialogue) -> Features:
+    """Raw rows as a wish has them: minus the speaker's mean, or however it says."""
     mode = spec.options.get("speaker_norm", "off")
     if mode == "off":
         return raw

@@ -32,10 +32,11 @@ from erc_demo.dialogue import RATE, Turn
 from erc_demo.plugs import option
 
 SOUND, WORDS, SIGHT = "sound", "words", "sight"
-SPEAKER_NORM = ("off", "past", "upload", "both")
+CORPUS = "corpus"  # what a recording has not: numbers that came with a corpus
+SPEAKER_NORM = ("off", "past", "upload", "both", "mean")
 NORM_HELP = (
-    "off, past (minus the speaker's mean so far), upload (z-score over the speaker's turns) or "
-    "both (the raw numbers beside 'past')"
+    "off, past (minus the speaker's mean so far), upload (z-score over the speaker's turns), both "
+    "(the raw numbers beside 'past') or mean (the speaker's mean in every turn, a control)"
 )
 
 
@@ -72,7 +73,7 @@ class Extractor(ABC):
     version: str  # another one whenever the numbers change; holds the weights' fingerprint
     level: str  # utterance: one row a turn; word: one a word; frame, token: as many as come
     width: int  # numbers in a row
-    hears: frozenset[str]  # of SOUND, WORDS, SIGHT
+    hears: frozenset[str]  # of SOUND, WORDS, SIGHT, CORPUS
     columns: tuple[str, ...] = ()  # a name for each number, where they have a meaning
     step: float | None = None  # frame level: seconds from one row to the next
     reach: float | None = None  # frame level: seconds that one row covers

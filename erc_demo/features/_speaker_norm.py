@@ -7,6 +7,7 @@ before t, n of them)
     past    y_t = n / (n + K) · (x_t − m_t)
     upload  y_t = (x_t − μ) / σ, over all rows of the speaker in this dialogue
     both    [x_t ; past_t]
+    mean    y_t = μ, a control: who it is, and nothing of how this turn was said
 
 ``past`` is shrunken: with few turns before it, little is known of the speaker and little is taken
 away; the first turn of a speaker has nothing before it and is 0. (With the present turn inside the
@@ -48,8 +49,8 @@ def normalise(
     """Rows of a dialogue, turn i's at ``starts[i]:starts[i + 1]``, normalised per speaker."""
     if mode == "off":
         return rows
-    if mode == "upload":
-        return _upload(rows, starts, speakers)
+    if mode in ("upload", "mean"):
+        return _upload(rows, starts, speakers, mean=mode == "mean")
     past = _past(rows, starts, speakers)
     return np.concatenate([rows, past], axis=1) if mode == "both" else past
 
@@ -69,7 +70,9 @@ def _past(rows: np.ndarray, starts: np.ndarray, speakers: Sequence[str]) -> np.n
     return found
 
 
-def _upload(rows: np.ndarray, starts: np.ndarray, speakers: Sequence[str]) -> np.ndarray:
+def _upload(
+    rows: np.ndarray, starts: np.ndarray, speakers: Sequence[str], *, mean: bool
+) -> np.ndarray:
     found = np.zeros_like(rows)
     lengths = np.diff(starts)
     for speaker in dict.fromkeys(speakers):
@@ -77,7 +80,10 @@ def _upload(rows: np.ndarray, starts: np.ndarray, speakers: Sequence[str]) -> np
         here = rows[mine].astype(np.float64)
         if not len(here):
             continue
-        mean, spread = here.mean(axis=0), here.std(axis=0)
-        least = LEAST_SPREAD * np.maximum(np.abs(mean), 1e-6)
-        found[mine] = np.where(spread > least, (here - mean) / np.maximum(spread, least), 0.0)
+        average, spread = here.mean(axis=0), here.std(axis=0)
+        if mean:
+            found[mine] = average
+            continue
+        least = LEAST_SPREAD * np.maximum(np.abs(average), 1e-6)
+        found[mine] = np.where(spread > least, (here - average) / np.maximum(spread, least), 0.0)
     return found

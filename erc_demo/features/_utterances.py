@@ -8,7 +8,7 @@ import numpy as np
 
 from erc_demo.dialogue import RATE, Dialogue, Recording, Span, Turn
 from erc_demo.errors import UserError
-from erc_demo.features._contract import SIGHT, SOUND, WORDS, Extractor, Utterance
+from erc_demo.features._contract import CORPUS, SIGHT, SOUND, WORDS, Extractor, Utterance
 
 SHORTEST = RATE // 10  # samples; below, some extractors have not one frame to speak of
 SILENT = 2.0**-15  # peak below half a step of 16 bits: nothing was recorded here
@@ -49,6 +49,9 @@ class Given:
             there = there and audible
         if SIGHT in extractor.hears and _pictures(turn, self.recording) is None:
             odd.append("no pictures")
+            there = False
+        if CORPUS in extractor.hears:
+            odd.append("given")
             there = False
         return there, odd
 

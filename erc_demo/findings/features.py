@@ -21,6 +21,7 @@ WHY = {  # what can be odd about a turn, as a sentence's end
     "unknown words": "has words that the encoder or the vectors do not know",
     "undefined": "has numbers that are not defined for it; 0 stands for them",
     "cut": "is longer than the encoder reads; its last words were left out",
+    "given": "has no such numbers: they come with a corpus, not from a recording",
 }
 
 

@@ -28,6 +28,7 @@ Ours: a turn may lack inputs. The softmax of (3) then runs over those it has; a 
 stands in its conversation as a learned vector. Any two of the three inputs suffice for an answer.
 The paper's system sees the turns after the one it answers; ``hindsight=False`` of ``predict`` runs
 it on each beginning of the conversation instead, which is what it would have said at the time.
+A design may have a single input; the fusion then has nothing to weigh.
 """
 
 from __future__ import annotations
@@ -144,8 +145,9 @@ class System(_contract.System):
         return tuple(found)
 
     def enough(self, present: frozenset[str]) -> bool:
-        """Any two of the three."""
-        return len(present & set(self.design.inputs)) >= 2
+        """Any two of the three; the one, of a design that has one."""
+        names = set(self.design.inputs)
+        return len(present & names) >= min(2, len(names))
 
     def run(self, batch: Batch, show: bool) -> Output:
         """Eq. 1 to 11."""

@@ -41,9 +41,9 @@ What the paper leaves open, and the reading here:
 Ours: a voice outside the training part's range is clipped to it, and word vectors are standardised
 on it. A turn without voice is answered by the text branch alone (nothing is fused, so no map), but
 not with ``early``, where the joint branch answers; one without words is not answered, except by
-row 1, which reads none. Each branch has a head for dimensions; II weighs them too, I and III take
-their mean. A chain (``decode``) learns on the fused answer and leaves the branches alone. No turn
-knows of another.
+row 1, which reads none. While the text branch learns, it answers alone. Each branch has a head for
+dimensions; II weighs them too, I and III take their mean. A chain (``decode``) learns on the fused
+answer and leaves the branches alone. No turn knows of another.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ class System(_contract.System):
     """III of Table 2; the other rows by ``fusion``."""
 
     text_weight: Tensor
+    _stage = ""  # of training; none: all of them are behind it
 
     def __init__(self, design: Design) -> None:
         """Make the branches that this fusion has."""
@@ -179,7 +180,6 @@ class System(_contract.System):
             self.joint = Convolutions(config.text + heard, design, joint=True)
         weight = config.text_weight if config.fusion == "weighted" else 0.5
         self.register_buffer("text_weight", torch.tensor(float(weight)))
-        self._stage = ""
 
     @property
     def _reads(self) -> tuple[str, ...]:
@@ -189,7 +189,9 @@ class System(_contract.System):
 
     @property
     def _answers(self) -> tuple[str, ...]:
-        """The branches whose posteriors are the answer."""
+        """The branches whose posteriors are the answer; in the first stage that which learns."""
+        if self._stage == "text":
+            return ("text",)
         single = {"text": ("text",), "audio": ("audio",), "early": ("joint",)}
         return single.get(self.config.fusion, ("text", "joint"))
 
@@ -222,7 +224,7 @@ class System(_contract.System):
 
     def enough(self, present: frozenset[str]) -> bool:
         """Words, and the voice where the joint branch answers alone; row 1 wants the voice."""
-        return present >= set(self._reads if len(self._answers) == 1 else ("text",))
+        return present >= set(("text",) if "text" in self._answers else self._reads)
 
     def around(self, speakers: Sequence[str], place: int) -> Sequence[int]:
         """The turn alone."""

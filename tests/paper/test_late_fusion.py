@@ -279,6 +279,20 @@ def test_each_stage_trains_its_branch_and_leaves_the_other() -> None:
     assert fitted("LSTM")[0].stages == ("text",) and fitted("CNN")[0].stages == ("audio",)
 
 
+def test_a_branch_that_has_not_learned_yet_has_no_say_in_the_answer() -> None:
+    system, given = fitted()
+    batch = systems.collate([given])
+    whole = system.run(batch, False)
+    system.stage("text")
+    first, name = system.run(batch, False), system.design.labels[0]
+    alone = whole.said["text"].logits[name].softmax(-1)
+    able = system.able(batch)[0]
+    assert torch.allclose(first.logits[name].softmax(-1)[0][able], alone[0][able])
+    assert not torch.allclose(whole.logits[name].softmax(-1)[0][able], alone[0][able])
+    system.stage("joint")
+    assert torch.equal(system.run(batch, False).logits[name], whole.logits[name])
+
+
 def test_the_joint_loss_never_reaches_the_textual_vector() -> None:
     system, given = fitted()
     batch = systems.collate([given])

@@ -57,6 +57,7 @@ def main(names: Sequence[str]) -> None:
 
     from erc_demo import features
     from erc_demo.errors import UserError
+    from erc_demo.features._contract import CORPUS
     from erc_demo.features._utterances import Given
     from erc_demo.settings import Settings
 
@@ -66,6 +67,8 @@ def main(names: Sequence[str]) -> None:
         except UserError as exc:
             print(f"{name}: {exc}")
             continue
+        if CORPUS in extractor.hears:
+            continue  # nothing that a recording gives
         dialogue, recording = conversation()
         given = Given(dialogue, recording)
         turns = summary(
