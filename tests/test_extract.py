@@ -93,7 +93,7 @@ def test_a_folder_is_walked(corpus: Path) -> None:
     (corpus / ".git" / "three.wav").touch()
     (corpus / "notes.md").touch()
     (corpus / "LOUD.WAV").touch()
-    found = folder.find(corpus)
+    found = folder.walk(corpus)
     assert [item.name for item in found.items] == ["LOUD", "one", "talks/two"]
     assert found.items[0].transcript is None
     assert found.items[2].sound == corpus / "talks" / "two.wav"
@@ -109,7 +109,7 @@ def test_linked_folders_are_walked_and_none_twice(tmp_path: Path, corpus: Path) 
     (tmp_path / "elsewhere" / "back").symlink_to(corpus / "talks")
     (tmp_path / "corpus link").symlink_to(corpus)
     for place in (corpus, tmp_path / "corpus link"):
-        assert [item.name for item in folder.find(place).items] == [
+        assert [item.name for item in folder.walk(place).items] == [
             "a link/three",
             "one",
             "talks/two",
@@ -122,7 +122,7 @@ def test_of_several_transcripts_the_richest_is_taken(corpus: Path) -> None:
     formats.export(dialogue, corpus, sorted(left))
     shutil.copy(corpus / "one.wav", corpus / "one.mkv")
     shutil.copy(corpus / "one.json", corpus / "nobody.json")
-    found = folder.find(corpus)
+    found = folder.walk(corpus)
     assert found.items[0].transcript == corpus / "one.json"
     assert found.items[0].sound == corpus / "one.wav"
     several, alone = found.remarks
@@ -130,7 +130,7 @@ def test_of_several_transcripts_the_richest_is_taken(corpus: Path) -> None:
     assert "one.mkv (.wav is taken)" in several
     assert alone.endswith("beside the transcript: nobody.")
     order = []
-    while (taken := folder.find(corpus).items[0].transcript) is not None:
+    while (taken := folder.walk(corpus).items[0].transcript) is not None:
         order.append(taken.suffix[1:].lower())
         taken.unlink()
     assert order[0] == "json" and set(order[1:4]) == {"csv", "eaf", "textgrid"}
@@ -142,7 +142,7 @@ def test_a_folder_of_transcripts_alone_is_written_dialogues(
 ) -> None:
     for file in corpus.rglob("*.wav"):
         file.unlink()
-    found = folder.find(corpus)
+    found = folder.walk(corpus)
     assert [(item.name, item.sound) for item in found.items] == [("one", None), ("talks/two", None)]
     code, out, _ = called(capsys, "--data", corpus, "--features", "logmel")
     assert code == 0
@@ -160,7 +160,7 @@ def test_a_table_holds_many_dialogues(
         "one,1,B,,,written\n"
         "three,0,C,0,1,nobody recorded it\n"
     )
-    found = folder.find(table)
+    found = folder.walk(table)
     assert [(item.name, item.sound) for item in found.items] == [
         ("one", corpus / "one.wav"),
         ("three", None),
@@ -186,7 +186,7 @@ def test_a_table_does_not_guess_which_recording_is_meant(
     names = ("one", "s2/one", "two", "s1/two")
     rows = "".join(f"{name},0,A,0,0.5,hello\n" for name in names)
     table.write_text(f"dialogue,turn,speaker,start,end,text\n{rows}")
-    found = {item.name: item for item in folder.find(table).items}
+    found = {item.name: item for item in folder.walk(table).items}
     assert {name: found[name].sound for name in names[1:]} == {
         name: tmp_path / "corpus" / f"{name}.wav" for name in names[1:]
     }
@@ -198,7 +198,7 @@ def test_a_table_does_not_guess_which_recording_is_meant(
 
 
 def test_one_recording_is_a_corpus(corpus: Path) -> None:
-    (item,) = folder.find(corpus / "one.wav").items
+    (item,) = folder.walk(corpus / "one.wav").items
     assert (item.name, item.transcript) == ("one", corpus / "one.json")
 
 
@@ -214,7 +214,7 @@ def test_no_corpus_is_a_sentence(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.docx").touch()
     with pytest.raises(UserError, match=says):
-        folder.find(tmp_path / name)
+        folder.walk(tmp_path / name)
 
 
 # What is made.
@@ -377,7 +377,7 @@ def test_encoders_see_what_they_would_see_alone(tmp_path: Path) -> None:
         task = extract.Task(
             specs=tuple(map(features.parse, wish)), settings=Settings(offline=True), out=tmp_path
         )
-        _, failures = extract.extract(folder.find(tmp_path / "films"), task)
+        _, failures = extract.extract(folder.walk(tmp_path / "films"), task)
         assert not failures
     for spec in specs:
         with np.load(npz.place(tmp_path, spec, "one")) as stored:
@@ -538,7 +538,7 @@ def test_a_normalisation_of_nothing_is_said(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (corpus / "one.json").unlink()
-    modes = [f"gemaps47:speaker_norm={mode}" for mode in ("off", "past", "upload", "both")]
+    modes = [f"gemaps47:speaker_norm={mode}" for mode in ("off", "past", "upload", "both", "mean")]
     dialogue, _ = talk("two")
     first = replace(dialogue.turns[0], span=Span(0.0, 0.25))
     second = replace(dialogue.turns[0], number=9, span=Span(0.25, 0.5))
@@ -698,7 +698,9 @@ def test_every_extractor_is_listed() -> None:
     assert [line.split(":")[0] for line in lines if line[0] != " "] == features.names()
     assert any("frame level, 40 numbers a row, hears sound" in line for line in lines)
     assert any(line.startswith("  Terms: openSMILE") for line in lines)
-    assert any(line.startswith("  speaker_norm=off [off, past, upload, both]: ") for line in lines)
+    assert any(
+        line.startswith("  speaker_norm=off [off, past, upload, both, mean]: ") for line in lines
+    )
 
 
 def test_some_extractors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

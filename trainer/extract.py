@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache, partial, reduce
@@ -28,7 +28,7 @@ from erc_demo.errors import UserError
 from erc_demo.features import Features, Spec
 from erc_demo.settings import Settings
 from trainer import npz
-from trainer.datasets import Corpus, Item, folder
+from trainer.datasets import Item, Listing, folder
 
 SPEAKER = "A"  # of a recording that is taken for one turn
 Failure = tuple[Item, Exception]
@@ -80,7 +80,7 @@ class Tally:
 
 
 def extract(
-    corpus: Corpus,
+    corpus: Listing,
     task: Task,
     *,
     address: str | None = None,
@@ -167,11 +167,9 @@ def _size(item: Item) -> int:
 
 
 def _one(task: Task, item: Item, run: features.Run[Any] | None = None) -> Tally:
-    settings, out = task.settings, task.out
-    ledger = Ledger(_cache(settings.data / "cache", settings.cache_mb))
-    given = None if task.whole and item.transcript is None else folder.read(item)
-    known = _known(task, item, given, ledger)
-    dialogue, seconds, made = known or _made(task, item, given, ledger, run)
+    out = task.out
+    ledger = Ledger(_cache(task.settings.data / "cache", task.settings.cache_mb))
+    dialogue, seconds, made = _found(task, item, ledger, run)
     if out is not None:
         for name, rows in made.items():
             npz.write(npz.place(out, name, item.name), dialogue, rows)
@@ -192,6 +190,23 @@ def _one(task: Task, item: Item, run: features.Run[Any] | None = None) -> Tally:
     )
 
 
+def made(
+    item: Item, specs: Sequence[Spec], settings: Settings
+) -> tuple[Dialogue, dict[str, Features]]:
+    """The features of one dialogue, by their text: those that the cache has are not made again."""
+    task = Task(specs=tuple(dict.fromkeys(specs)), settings=settings)
+    ledger = Ledger(_cache(settings.data / "cache", settings.cache_mb))
+    dialogue, _, found = _found(task, item, ledger, None)
+    return dialogue, dict(found)
+
+
+def _found(task: Task, item: Item, ledger: Ledger, run: features.Run[Any] | None) -> Made:
+    """From the cache, or else by decoding."""
+    told = item.transcript is not None or item.dialogue is not None
+    given = folder.read(item) if told or not task.whole else None
+    return _known(task, item, given, ledger) or _made(task, item, given, ledger, run)
+
+
 def _levelled(spec: Spec, made: Features) -> bool:
     """Whether the speaker's normalisation made all numbers 0, for want of a second turn."""
     mode = spec.options.get("speaker_norm", "off")
@@ -205,7 +220,7 @@ def _known(task: Task, item: Item, given: Dialogue | None, ledger: Ledger) -> Ma
     if item.sound is not None and heard is None:
         return None
     seconds = 0.0 if heard is None else heard.data["frames"] / RATE
-    dialogue = given or _turn(item, seconds)
+    dialogue = _timed(item, given, seconds)
     sound = None if heard is None else heard.data["sha256"]
     made = features.known(task.specs, dialogue, sound, task.settings, ledger)
     return None if made is None else (dialogue, seconds, made)
@@ -228,7 +243,7 @@ def _made(
             facts = {"sha256": heard.sha256, "frames": heard.frames}
             ledger.cache.put(stamp, Entry(data=facts))
         seconds = 0.0 if heard is None else heard.duration
-        dialogue = given or _turn(item, seconds)
+        dialogue = _timed(item, given, seconds)
         made: dict[str, Features] = {}
         for look, specs in _looks(task).items():
             seen = heard
@@ -242,11 +257,14 @@ def _made(
         return dialogue, seconds, {spec.text: made[spec.text] for spec in task.specs}
 
 
-def _turn(item: Item, seconds: float) -> Dialogue:
-    """A recording as one turn."""
-    return Dialogue(
-        name=item.name, turns=(Turn(number=0, speaker=SPEAKER, span=Span.of(0.0, seconds)),)
-    )
+def _timed(item: Item, given: Dialogue | None, seconds: float) -> Dialogue:
+    """A recording as one turn, where nobody told more or a corpus told that it is one."""
+    span = Span.of(0.0, seconds)
+    if given is None:
+        return Dialogue(name=item.name, turns=(Turn(number=0, speaker=SPEAKER, span=span),))
+    if item.dialogue is None or len(given.turns) != 1 or given.turns[0].span is not None:
+        return given
+    return replace(given, turns=(replace(given.turns[0], span=span),))
 
 
 class Look(NamedTuple):

@@ -17,14 +17,14 @@ from erc_demo.cache import SWEEP
 from erc_demo.errors import UserError
 from erc_demo.features import Spec
 from erc_demo.settings import Settings
-from trainer.datasets import Corpus, some
+from trainer.datasets import Listing, some
 from trainer.extract import Tally, Task
 
 COLUMNS = ("features", "dialogue", "turn", "why")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that begins so
 
 
-def lines(corpus: Corpus, task: Task, tally: Tally) -> Iterator[str]:
+def lines(corpus: Listing, task: Task, tally: Tally) -> Iterator[str]:
     """The summary of a run, a line each."""
     yield (
         f"{tally.dialogues} of {len(corpus.items)} dialogues done, {tally.kept} of them answered "
