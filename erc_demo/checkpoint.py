@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from erc_demo import systems
+from erc_demo import hub, systems
 from erc_demo.errors import UserError, listed
 from erc_demo.features import parse, ready
 from erc_demo.settings import Settings
@@ -114,8 +115,10 @@ def find(ref: str) -> Path | None:
 
 
 def load(ref: str, settings: Settings) -> Checkpoint:
-    """A checkpoint by its system's name or its folder."""
+    """A checkpoint by its system's name, its folder, or its repository on the Hub (owner/name)."""
     folder = find(ref)
+    if folder is None and re.fullmatch(r"[\w.-]*\w/[\w.@-]+", ref):
+        folder = hub.resolve(ref, settings, files=(CONFIG, WEIGHTS), most_mb=MOST_WEIGHTS >> 20)
     if folder is None:
         if ref in systems.names():
             raise UserError(
@@ -123,7 +126,8 @@ def load(ref: str, settings: Settings) -> Checkpoint:
                 "nothing; name a checkpoint's folder, or ask for the maps alone with --untrained."
             )
         raise UserError(
-            f"'{ref}' is neither a system ({', '.join(systems.names())}) nor a checkpoint's folder."
+            f"'{ref}' is neither a system ({', '.join(systems.names())}) nor a checkpoint's folder "
+            "nor a repository (owner/name)."
         )
     config = _config(folder)
     try:
@@ -140,7 +144,7 @@ def load(ref: str, settings: Settings) -> Checkpoint:
     system = systems.build(design)
     system.load_state_dict(weights, strict=True)
     return Checkpoint(
-        name=ref if ref in systems.names() else Path(os.path.abspath(folder)).name,
+        name=ref if folder != Path(ref).expanduser() else Path(os.path.abspath(folder)).name,
         system=system,
         sha256=sha256,
         features=features,

@@ -1,11 +1,13 @@
 """A Hugging Face Hub of our own on 127.0.0.1, for tests: well-behaved, refusing, mute or lying.
 
 It serves ``root/owner/name/…`` with those answers that huggingface_hub asks for: what a model
-holds, the tree of a revision, and its files with ETag and commit.
+holds, the tree of a revision, and its files with ETag and commit. Who brings ``token`` may also
+make models and commit to them, weights by way of git-lfs.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import sys
@@ -23,13 +25,20 @@ class HubServer:
     ``status`` and ``code`` (an ``X-Error-Code``) refuse everything. ``mode`` is 'normal',
     'mute' (accepts and never answers), 'drips' (a byte now and then, without end), 'stalls'
     (the first half of a file, then silence), 'longer' (twice what was announced) or 'stranger'
-    (a web page, whatever is asked).
+    (a web page, whatever is asked). ``private`` names the models that are.
     """
 
     def __init__(
-        self, root: Path, mode: str = "normal", status: int | None = None, code: str | None = None
+        self,
+        root: Path,
+        mode: str = "normal",
+        status: int | None = None,
+        code: str | None = None,
+        token: str | None = None,
     ) -> None:
         self.root, self.mode, self.status, self.code = root, mode, status, code
+        self.token, self.private = token, set[str]()
+        self.commits: list[dict[str, Any]] = []  # the heads of those that were made
         self.asked: list[str] = []
         self.closing = threading.Event()
 
@@ -98,6 +107,76 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802
         self._answer(body=True)
 
+    def do_POST(self) -> None:  # noqa: N802
+        self._take()
+
+    def do_PUT(self) -> None:  # noqa: N802
+        self._take()
+
+    def _take(self) -> None:
+        """What only a writer asks for."""
+        hub, path = self.hub, unquote(urlsplit(self.path).path)
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        hub.asked.append(f"{self.command} {path}")
+        parts = path.strip("/").split("/")
+        if hub.mode == "mute":
+            hub.closing.wait()
+            self.close_connection = True
+        elif hub.status is not None:
+            self._refuse(hub.status, hub.code, True)
+        elif parts[0] == "lfs":
+            (hub.root / ".lfs").mkdir(exist_ok=True)
+            (hub.root / ".lfs" / parts[1]).write_bytes(sent)
+            self._json({}, True)
+        elif hub.token is None or self.headers.get("Authorization") != f"Bearer {hub.token}":
+            self._refuse(401, None, True)
+        else:
+            match parts:
+                case ["api", "repos", "create"]:
+                    self._create(json.loads(sent))
+                case ["api", "validate-yaml"]:
+                    self._json({"errors": [], "warnings": []}, True)
+                case ["api", "models", _, _, "preupload", _]:
+                    self._json({"files": [_mode(one) for one in json.loads(sent)["files"]]}, True)
+                case [_, _, "info", "lfs", "objects", "batch"]:
+                    self._batch(json.loads(sent))
+                case ["api", "models", owner, name, "commit", "main"]:
+                    self._commit(f"{owner}/{name}", [json.loads(one) for one in sent.splitlines()])
+                case _:
+                    self._refuse(404, None, True)
+
+    def _create(self, wanted: dict[str, Any]) -> None:
+        name = f"{wanted['organization']}/{wanted['name']}"
+        (self.hub.root / name).mkdir(parents=True)
+        if wanted.get("visibility") == "private":
+            self.hub.private.add(name)
+        self._json({"url": f"{self.hub.url}/{name}"}, True)
+
+    def _batch(self, wanted: dict[str, Any]) -> None:
+        objects = [
+            one | {"actions": {"upload": {"href": f"{self.hub.url}/lfs/{one['oid']}"}}}
+            for one in wanted["objects"]
+        ]
+        self._json({"transfer": "basic", "objects": objects}, True)
+
+    def _commit(self, name: str, lines: list[dict[str, Any]]) -> None:
+        head, *files = lines
+        if head["value"].get("parentCommit") != self.hub.commit(name):
+            self._refuse(412, None, True)
+            return
+        for one in files:
+            file = self.hub.root / name / one["value"]["path"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if one["key"] == "lfsFile":
+                data = (self.hub.root / ".lfs" / one["value"]["oid"]).read_bytes()
+            else:
+                data = base64.b64decode(one["value"]["content"])
+            file.write_bytes(data)
+        self.hub.commits.append(head["value"])
+        commit = self.hub.commit(name)
+        url = f"{self.hub.url}/{name}/commit/{commit}"
+        self._json({"commitUrl": url, "commitOid": commit, "success": True}, True)
+
     def _answer(self, body: bool) -> None:
         hub, path = self.hub, unquote(urlsplit(self.path).path)
         hub.asked.append(f"{self.command} {path}")
@@ -139,7 +218,9 @@ class _Handler(BaseHTTPRequestHandler):
                 {"rfilename": path, "size": file.stat().st_size, "blobId": _etag(file)}
                 for path, file in self.hub.files(name)
             ]
-            self._json({"id": name, "modelId": name, "sha": commit, "siblings": siblings}, body)
+            private = name in self.hub.private
+            told = {"id": name, "modelId": name, "sha": commit, "private": private}
+            self._json(told | {"siblings": siblings}, body)
 
     def _tree(self, name: str, revision: str, body: bool) -> None:
         if self._known(name, revision, body):
@@ -195,6 +276,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(data)
+
+
+def _mode(file: dict[str, Any]) -> dict[str, Any]:
+    """Whether a file goes by git-lfs."""
+    heavy = file["path"].endswith(".safetensors")
+    mode = "lfs" if heavy else "regular"
+    return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": None}
 
 
 def _etag(file: Path) -> str:
