@@ -43,7 +43,7 @@ ROOMS = {
     "systems": set(),
     "explanation": set(),
     "figures": set(),
-    "checkpoint": {"features", "systems"},
+    "checkpoint": {"features", "systems", "hub"},
 }
 CORRIDOR = {"analysis", "answers"}
 DOORS = {"ui", "__main__", "doctor"}
@@ -53,7 +53,7 @@ NOBODY = {"__version__"}  # no module: what the package says of itself
 # Third-party libraries have rooms too; what is not listed may be used anywhere.
 LIBRARIES = {
     "gradio": {"ui", "app"},
-    "plotly": {"figures", "report"},
+    "plotly": {"figures", "report", "trainer"},
     "av": {"recording"},
     "soundfile": {"recording"},
     "faster_whisper": {"speech", "words"},
@@ -63,7 +63,7 @@ LIBRARIES = {
     "transformers": {"features", "systems"},
     "speechbrain": {"voices"},
     "torchaudio": set(),
-    "huggingface_hub": {"hub"},
+    "huggingface_hub": {"hub", "trainer"},
     "praatio": {"formats"},
     "pympi": {"formats"},
     "pysubs2": {"formats"},
@@ -74,6 +74,10 @@ LIBRARIES = {
     "dask": {"jobs"},
     "distributed": {"jobs"},
     "parselmouth": {"features"},
+    "optuna": {"trainer"},
+    "accelerate": {"trainer"},
+    "peft": {"trainer"},
+    "trackio": {"trainer"},
 }
 STDLIB_ONLY_NOUNS = {"numpy"}
 
