@@ -279,7 +279,7 @@ def _facts(place: Path) -> dict[str, Any]:
             f"{place} is unfinished: run.json is missing, done are {', '.join(done) or 'no parts'}"
             f"{', begun ' + ', '.join(begun) if begun else ''}; {_go_on(place)}"
         )
-    facts = _json(file)
+    facts = runs.facts(file)
     if not isinstance(facts.get("folds"), dict) or not isinstance(facts.get("seeds"), list):
         raise UserError(f"{file} names no folds and seeds; was it written by `fit`?")
     return facts
@@ -290,20 +290,8 @@ def _go_on(place: Path) -> str:
     return f"go on with `python -m trainer {call}`"
 
 
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise UserError(f"{file} can't be opened: {exc.strerror}") from exc
-    except (ValueError, RecursionError) as exc:
-        raise UserError(f"{file} is not JSON; was it cut off?") from exc
-    if not isinstance(found, dict):
-        raise UserError(f"{file} holds no JSON object; was it written by `fit`?")
-    return found
-
-
 def _part(folder: Path) -> Part:
-    told = _json(folder / "part.json")
+    told = runs.facts(folder / "part.json")
     file = folder / "history.jsonl"
     try:
         texts = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []

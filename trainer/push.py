@@ -23,6 +23,7 @@ from typing import Any
 from erc_demo import hub
 from erc_demo.checkpoint import LAYOUT
 from erc_demo.errors import UserError
+from trainer import runs
 from trainer.card import card, results, tidy
 from trainer.terms import LICENCE, licence
 
@@ -53,7 +54,7 @@ def pack(folder: Path, repo: str, *, benchmark: str = "", public: bool = False) 
     if not _NAME.fullmatch(repo) or ".." in repo or "--" in repo:
         raise UserError(f"'{repo}' is no repository of the Hub; OWNER/NAME was wanted.")
     place = _checkpoint(folder)
-    config = _read(place / CONFIG)
+    config = runs.facts(place / CONFIG)
     if config.get("layout") != LAYOUT:
         raise UserError(
             f"{place / CONFIG} has layout {config.get('layout')!r}, and this program writes "
@@ -142,23 +143,11 @@ def _checkpoint(folder: Path) -> Path:
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise UserError(f"{file} can't be opened: {exc.strerror}.") from exc
-    except (ValueError, RecursionError) as exc:
-        raise UserError(f"{file} is not JSON; it was cut off or changed.") from exc
-    if not isinstance(found, dict):
-        raise UserError(f"{file} holds no JSON object; what `fit` wrote was wanted.")
-    return found
-
-
 def _with_figures(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The record with the run's figures, where it has none and the folder is a run's."""
     training = dict(config.get("training") or {})
     if not training.get("measures") and (folder / "metrics.json").is_file():
-        found = _read(folder / "metrics.json")
+        found = runs.facts(folder / "metrics.json")
         training |= {
             key: found[key] for key in ("measures", "published", "reported") if found.get(key)
         }

@@ -207,6 +207,19 @@ def read(file: Path) -> dict[str, Any]:
         raise UserError(f"The plan {file} is not TOML: {exc}.") from exc
 
 
+def facts(file: Path) -> dict[str, Any]:
+    """The JSON object that a run's or a checkpoint's file holds."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise UserError(f"{file} can't be opened: {exc.strerror}.") from exc
+    except (ValueError, RecursionError) as exc:
+        raise UserError(f"{file} is not JSON; was it cut off or changed?") from exc
+    if not isinstance(found, dict):
+        raise UserError(f"{file} holds no JSON object; what `fit` wrote was wanted.")
+    return found
+
+
 def write(file: Path, text: str) -> None:
     """A file that appears whole or not at all, also when the machine stops."""
     aside = file.with_name(f".{secrets.token_hex(8)}.part")
