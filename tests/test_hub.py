@@ -13,6 +13,7 @@ from hub_server import HubServer
 
 from erc_demo import hub
 from erc_demo.errors import UserError
+from erc_demo.hub import _names
 from erc_demo.settings import Settings
 
 NAME = "someone/a-model"
@@ -137,7 +138,7 @@ def test_code_and_pickles_come_by_their_full_name_only(
 
 def test_odd_names_of_a_hub_are_never_chosen() -> None:
     names = ["../up.json", "/etc/x.json", "a\\b.json", "ok.json", "deep/x.json", "x.PY"]
-    assert hub._chosen(names, ["*.json", "*.PY", "../up.json"]) == ["ok.json"]
+    assert _names.chosen(names, ["*.json", "*.PY", "../up.json"]) == ["ok.json"]
 
 
 def test_offline_is_obeyed(
@@ -186,8 +187,7 @@ def test_what_the_hub_does_not_have(models: Path, ask: Callable[[HubServer], Pat
 def test_a_hub_that_never_answers_is_cut(
     models: Path, ask: Callable[[HubServer], Path], monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr(hub, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(hub, "START_SECONDS", 4.0)
+    monkeypatch.setattr(hub, "PROBE_SECONDS", 1.0)
     with HubServer(models, mode=mode) as server:
         ask(server)
         assert "was silent for more than 1 s" in _told()
@@ -227,6 +227,46 @@ def test_what_answers_is_no_hub(models: Path, ask: Callable[[HubServer], Path]) 
     with HubServer(models, mode="stranger") as server:
         ask(server)
         assert "is not a Hugging Face Hub" in _told()
+
+
+def test_progress_is_told_and_may_end_it(models: Path, ask: Callable[[HubServer], Path]) -> None:
+    class Enough(Exception):
+        pass
+
+    def tell(step: str, done: float) -> None:
+        if step == "fetch":
+            raise Enough
+
+    with HubServer(models) as server:
+        ask(server)
+        with pytest.raises(Enough):
+            hub.resolve(NAME, Settings(), files=FILES, tell=tell)
+        assert not any("resolve" in one for one in server.asked)  # the process went with it
+
+
+def test_a_bug_of_the_process_keeps_its_traceback_and_hides_the_token(
+    models: Path,
+    ask: Callable[[HubServer], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sitecustomize gives the process a library that breaks on the token."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'erc_demo.hub._process' in ' '.join(sys.orig_argv):\n"
+        "    import huggingface_hub\n"
+        "    def broken(*given, **more):\n"
+        "        raise LookupError('a bug with ' + os.environ['HF_TOKEN'])\n"
+        "    huggingface_hub.snapshot_download = broken\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "odd"))
+    monkeypatch.setenv("HF_TOKEN", "hf_nobodysToken")
+    with HubServer(models) as server:
+        ask(server)
+        with pytest.raises(RuntimeError, match=r"LookupError: a bug with \[token\]") as caught:
+            hub.resolve(NAME, Settings(), files=FILES)
+    assert "hf_nobodysToken" not in str(caught.value)
 
 
 def test_nobody_listens(
