@@ -230,6 +230,11 @@ def test_unsure_is_below_half_or_hardly_ahead() -> None:
         why_not=("",) * 4,
     )  # fmt: skip
     assert [_theme.unsure(said, place) for place in range(4)] == [True, True, False, False]
+    said = said.but(unsure_below=0.55, words_ignored=(2,))  # as a calibrated checkpoint says itself
+    assert [_theme.unsure(said, place) for place in range(4)] == [True, True, False, True]
+    view = drawn.view(4)
+    assert _theme.answer(view, said, 2).endswith("neutral 56 %, without its words")
+    assert _theme.answer(view, said, 0).endswith("neutral 49 % ? unsure")
 
 
 def test_notes_are_cut_to_a_telephone() -> None:

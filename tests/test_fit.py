@@ -149,7 +149,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(
 CASES = {
     "plain": {},
     "average": {"average": 0.9, "schedule": "cosine", "warmup": 3},
-    "refit": {"refit": "true", "select_from": "train:2", "average": 0.9},
+    "refit": {"refit": "true", "select_from": "train:3", "average": 0.9},
     "published": {"protocol": "as-published", "select_from": "train:2", "runs": 2},
     "stages": {
         "system": "late_fusion",
@@ -231,6 +231,9 @@ def test_a_run_killed_at_any_moment_ends_at_the_same_weights(
     for copy in moments.found.values():
         fit(wanted, copy, settings, resume=True)
         assert left(copy) == left(whole), copy.name
+    if case != "published":  # whose selection part has too few turns
+        config = json.loads((whole / "checkpoint" / "config.json").read_text())
+        assert config["calibration"]["temperature"]  # what selection taught is among what is left
 
 
 @pytest.mark.slow

@@ -169,6 +169,16 @@ def test_the_command_measures_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(out.read_text()) == metrics.report(lines)
 
 
+def test_the_command_measures_some_dialogues(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = drawn(4)
+    some = [replace(one, dialogue=f"clip/{one.dialogue}") for one in lines[: len(lines) // 2]]
+    write(tmp_path / "all.jsonl", [*some, *lines[len(some) :]])
+    assert main(["metrics", str(tmp_path / "all.jsonl"), "--among", "clip/"]) == 0
+    assert capsys.readouterr().out.splitlines() == metrics.sentences(metrics.report(some))
+
+
 def test_the_command_compares_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, seed in (("one", 1), ("two", 2)):
         write(tmp_path / f"{name}.jsonl", drawn(4, seed=seed))
@@ -209,6 +219,8 @@ def test_the_command_shows_recognised_text(
         (["--recognised", "given/asr"], "TRAIN/TEST=FILE was wanted"),
         (["--recognised", "one=FILE"], "one is no cell"),
         (["FILE"], "2 predictions and no label among them"),
+        (["FILE", "--among", "clip/"], "no dialogue whose name begins with 'clip/'"),
+        (["--recognised", "one=FILE", "--among", "clip/"], "leave it out with --recognised"),
         (["nowhere.jsonl"], "can't be opened"),
     ],
 )

@@ -9,7 +9,8 @@ not answer; ``why_not`` then says why. With dimensions ``values`` holds what was
 ``wanted`` what was rated, by name, null where unknown. Lines of a dialogue stand together in the
 order of its turns, so that what came before a turn can be told from the file. ``words`` counts the
 turn's words; ``text`` is there where it is one word at most, since that is what short turns are
-looked up by.
+looked up by. ``unsure`` says whether the checkpoint would rather not name the label, and is missing
+where it says nothing of that.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ KINDS = {  # what stands under a name, where it is not null
     **dict.fromkeys(("dialogue", "utt_id", "speaker", "labels", "label", "predicted"), str),
     **dict.fromkeys(("turn", "words"), int),
     **dict.fromkeys(("probabilities", "values", "wanted"), dict),
+    "unsure": bool,
 }
 ROUNDING = 1e-3  # that a sum of probabilities may be off
-SAID = {str: "a text", int: "a whole number", dict: "an object of numbers"}
+SAID = {
+    str: "a text",
+    int: "a whole number",
+    dict: "an object of numbers",
+    bool: "true or false",
+}
 NEEDED = ("dialogue", "utt_id", "label", "predicted", "probabilities")
 
 
@@ -52,6 +59,7 @@ class Line:
     words: int | None = None
     text: str | None = None
     why_not: str = ""
+    unsure: bool | None = None
 
     def __post_init__(self) -> None:
         known = label_set(self.labels).labels if self.labels else ()
@@ -91,6 +99,7 @@ class Line:
             data |= {"values": dict(self.values), "wanted": dict(self.wanted)}
         data |= {} if self.words is None else {"words": self.words}
         data |= {} if self.text is None else {"text": self.text}
+        data |= {} if self.unsure is None else {"unsure": self.unsure}
         return data | ({"why_not": self.why_not} if self.why_not else {})
 
     @classmethod

@@ -102,12 +102,19 @@ class Plan:
     refit: bool = option(
         False, "train anew on training and selection part, for as long as selection chose"
     )
+    calibrate: bool = option(
+        True, "learn a temperature of the chances, and when to be unsure, by the selection part"
+    )
+    unsure_cost: float = option(
+        0.6, "what saying 'unsure' costs, where a wrong answer costs 1", least=0.05, below=1
+    )
     encoder: str = option("", "pretrained text encoder of the input tokens: folder or Hub name")
     tune: str = option(
         "full", "that encoder: full, adapter (LoRA) or frozen", ("full", "adapter", "frozen")
     )
     adapter_rank: int = option(8, "rank of the adapter", least=1)
     precision: str = option("auto", "auto (bf16 on a GPU), no or bf16", ("auto", "no", "bf16"))
+    half: bool = option(False, "keep the checkpoint's weights in half precision")
     log: str = option(
         "tensorboard",
         "scalars: tensorboard, trackio (each where installed) or none",

@@ -44,6 +44,7 @@ class Progress:
     published: float | None = None  # the best of all epochs on the reported part
     published_epoch: str = ""
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)  # as JSON, and what it is known by
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 A training goes through phases. Each stage of the system is trained until selection has liked
 nothing better for ``patience`` epochs, and goes on with the weights that it liked best; where the
 plan refits, all stages are then trained anew on training and selection part together, for as many
-epochs as were chosen. After every epoch ``state.pt`` holds all that is needed to go on; it goes
+epochs as were chosen; what selection taught beside the weights (``held``, the calibration) stays as
+it was before. After every epoch ``state.pt`` holds all that is needed to go on; it goes
 when ``part.json``, which is written last, says that the training is done.
 """
 
@@ -27,8 +28,8 @@ from erc_demo import systems
 from erc_demo.checkpoint import Checkpoint
 from erc_demo.errors import UserError
 from erc_demo.settings import Settings
-from erc_demo.systems import Design, System
-from trainer import adapter, metrics, predictions, pretrained, record, runs
+from erc_demo.systems import Calibration, Design, System
+from trainer import adapter, calibration, metrics, predictions, pretrained, record, runs
 from trainer.datasets import Corpus
 from trainer.evaluate import Served, lines
 from trainer.inputs import Example
@@ -257,6 +258,12 @@ class Training:
         self.system.fit_held_out(*self.select.known(self.system))
         after = _copied(self.system)
         self.held = {key: one for key, one in after.items() if not torch.equal(one, before[key])}
+        if self.plan.calibrate and self.system.design.labels:
+            self.progress.calibration = agreed(self.accelerator, self._calibrated)
+
+    def _calibrated(self) -> dict[str, Any]:
+        made, told = calibration.calibrated(self.system, self.select, self.plan.unsure_cost)
+        return {"made": made.to_json(), "told": told}
 
     # ---- files
 
@@ -299,6 +306,8 @@ class Training:
         """The checkpoint, predictions of the parts that were not learned from, and the summary."""
         plan, progress = self.plan, self.progress
         plain = self._plain(self.system.state_dict())
+        if progress.calibration:
+            plain.calibration = Calibration.from_json(progress.calibration["made"])
         told = record.of(self.ready, self.fold, self.seed, asdict(progress))
         if not plan.refit:
             self._predict(plain, self.select, "selection.jsonl")
@@ -310,7 +319,8 @@ class Training:
                 other = self._plain(self.published)
                 told["published"] = self._predict(other, served, "published.jsonl")
         shutil.rmtree(self.folder / CHECKPOINT, ignore_errors=True)
-        record.save(self.folder / CHECKPOINT, plain, self.ready.versions, told)
+        versions = self.ready.versions
+        record.save(self.folder / CHECKPOINT, plain, versions, told, half=plan.half)
         summary: dict[str, Any] = {"fold": self.fold.name, "seed": self.seed, **self.about}
         summary |= {"measure": plan.measure, "stages": progress.stages}
         if progress.published is not None:

@@ -64,6 +64,12 @@ class Anew:
         return max(self._read, default=0)
 
     @property
+    def worded(self) -> frozenset[str]:
+        """The inputs that are made from words."""
+        texts = {spec.text for specs in self._read.values() for spec in specs}
+        return frozenset(name for name, these in self._inputs.items() if texts & set(these))
+
+    @property
     def kinds(self) -> frozenset[str]:
         """The variants that change what is read or heard."""
         words = {"mask", "say"} if self._read else set()

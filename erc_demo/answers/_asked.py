@@ -1,4 +1,10 @@
-"""One system and one conversation: where each variant is run, and what comes of it."""
+"""One system and one conversation: where each variant is run, and what comes of it.
+
+Where a recogniser was less sure of a turn's words, on average, than the system's calibration trusts
+(``trust_words``), the voice decides: the turn is answered as if it had no words, if the system can
+do without them, and so is every variant of it. Turns that follow still read them where an
+extractor looks back at what was said before.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from erc_demo import features, systems
+from erc_demo import features, systems, words
 from erc_demo.answers._anew import Anew, Varied
 from erc_demo.dialogue import Dialogue, Recording
 from erc_demo.explanation import Questions
@@ -43,8 +49,11 @@ class Asked:
     ) -> None:
         """``made`` holds at least what the system ``needs``."""
         self.system, self.hindsight = system, hindsight
-        self.conversation = Conversation.of(dialogue, made, system.design.inputs)
         self._anew = Anew(dialogue, recording, made, system.design.inputs, settings)
+        self.conversation = Conversation.of(dialogue, made, system.design.inputs)
+        self.words_ignored = self._distrusted(dialogue)
+        for at in self.words_ignored:
+            self.conversation = self.conversation.instead(at, dict.fromkeys(self._anew.worded))
         self._labels, self._made_by, self._trained = labels, made_by, trained
 
     @property
@@ -63,7 +72,19 @@ class Asked:
             made_by=self._made_by,
             trained=self._trained,
             hindsight=self.hindsight,
-        )
+        ).but(words_ignored=self.words_ignored)
+
+    def _distrusted(self, dialogue: Dialogue) -> tuple[int, ...]:
+        """The turns whose words are too unsure to be read, and that can be answered without."""
+        least, worded, found = self.system.calibration.trust_words, self._anew.worded, []
+        if not least or not words.recognised(dialogue):
+            return ()
+        for at, turn in enumerate(dialogue.turns):
+            sure = [one.confidence for one in turn.words if one.confidence is not None]
+            present = self.conversation.present(at)
+            if sure and float(np.mean(sure)) < least and present & worded:
+                found += [at] if self.system.enough(present - worded) else []
+        return tuple(found)
 
     @cached_property
     def kinds(self) -> frozenset[str]:
@@ -99,7 +120,7 @@ class Asked:
         ]
         answers = systems.answer(self.system, [part for _, part in parts], hindsight=self.hindsight)
         found = [self._unchanged(one) for one in varied]
-        labels = self.prediction.labels
+        labels, ignored = self.prediction.labels, frozenset(self.words_ignored)
         for (at, part), made in zip(parts, answers, strict=True):
             found[at].take(self.system, part, made, labels.name if labels else "")
         return [
@@ -108,6 +129,7 @@ class Asked:
                 values=rows.values,
                 why_not=tuple(rows.why_not),
                 maps=(),
+                words_ignored=tuple(row for at, row in rows.row.items() if at in ignored),
             )
             for rows in found
         ]
@@ -138,12 +160,14 @@ class Asked:
 
     def _changed(self, varied: Varied, part: Conversation) -> Conversation:
         """A part of the conversation with the rows that were made anew."""
-        words = list(part.words)
+        times = list(part.words)
         for index, place in enumerate(part.places):
             if place in varied.rows:
-                words[index] = varied.words.get(place, words[index])
+                times[index] = varied.words.get(place, times[index])
                 rows = self._anew.inputs(varied.rows[place], place)
-                part = part.instead(index, rows, words=tuple(words))
+                if place in self.words_ignored:
+                    rows |= dict.fromkeys(self._anew.worded & set(rows))
+                part = part.instead(index, rows, words=tuple(times))
         return part
 
     def _unchanged(self, varied: Varied) -> _Rows:

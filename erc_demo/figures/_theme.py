@@ -40,9 +40,10 @@ TEXT, SMALL = 12, 11  # pixels
 
 MANY = 60  # turns; above it a figure shows groups of turns, not each
 SURE = 0.5  # a best answer below this, or …
-AHEAD = 0.1  # … less than this ahead of the next, is unsure; neither is calibrated
+AHEAD = 0.1  # … less than this ahead of the next, is unsure where no checkpoint says below which
 UNSURE = "?"
 UNTRAINED = "untrained: random weights"
+GUEST = "Guest, a model from elsewhere"
 
 NARROWEST = 310  # pixels that the data have on a telephone, and the legend with them
 ROW = 15  # pixels a line of notes
@@ -205,13 +206,15 @@ def noted(
     notes: Iterable[str] = (),
     predictions: Sequence[Prediction] | None = None,
 ) -> go.Figure:
-    """The figure with its notes at the top, those of untrained predictions first."""
+    """The figure with its notes at the top, those of untrained predictions and guests first."""
     if predictions is None:
         predictions = (view.prediction,) if view.prediction is not None else ()
     random = [one.system for one in predictions if not one.trained]
     mark = f"{UNTRAINED} ({', '.join(random)})" if random else ""
     loud = f"<b><span style='color:{ground(view.dark).ink}'>"
     lines = [f"{loud}{escaped(part)}</span></b>" for part in textwrap.wrap(mark, NOTE - 4)]
+    if guests := [one.system for one in predictions if one.guest]:
+        notes = [f"{GUEST}: {', '.join(guests)}.", *notes]
     lines += [escaped(part) for note in notes for part in textwrap.wrap(note, NOTE)]
     if not lines:
         return drawn
@@ -298,9 +301,14 @@ def percent(share: float | None) -> str:
 
 
 def unsure(prediction: Prediction, place: int) -> bool:
-    """Whether a turn's best answer is below ``SURE`` or less than ``AHEAD`` ahead."""
+    """Whether a turn's best answer is below the checkpoint's own threshold.
+
+    One that was not calibrated has none: then below ``SURE``, or less than ``AHEAD`` ahead.
+    """
     if prediction.labels is None or prediction.why_not[place]:
         return False
+    if prediction.unsure_below is not None:
+        return prediction.unsure(place)
     best, second = np.sort(prediction.probabilities[place])[:-3:-1].astype(float)
     return bool(best < SURE or best - second < AHEAD)
 
@@ -348,7 +356,8 @@ def answer(view: View, prediction: Prediction, place: int) -> str:
         return ", ".join(f"{name} {value:+.2f}" for name, value in pairs)
     doubt = f" {UNSURE} unsure" if unsure(prediction, place) else ""
     name = look(prediction.labels, label, view.dark).name
-    return f"{name} {percent(prediction.confidence(place))}{doubt}"
+    deaf = ", without its words" if place in prediction.words_ignored else ""
+    return f"{name} {percent(prediction.confidence(place))}{doubt}{deaf}"
 
 
 def hover(view: View, place: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from erc_demo.emotions import DIMENSIONS, LabelSet, label_set
+from erc_demo.emotions import DIMENSIONS, LabelSet, spoken_in
 from erc_demo.errors import UserError
 
 AXES = {  # what an axis of a map runs over
@@ -30,6 +30,7 @@ PLACED = ("turn", "frame", "word")  # axes whose coordinates differ from turn to
 REST = -1  # on the axis 'turn': all those turns that are not listed
 CLOSE = 1e-4  # within which weights must sum to one
 DIGITS = 4  # of a map's numbers in JSON
+GUEST = "guest "  # how ``made_by`` begins of a model from elsewhere
 
 
 def _frozen(array: Any) -> np.ndarray:
@@ -215,10 +216,13 @@ class Prediction:
 
     A turn that it can't answer has NaN in its rows and a sentence in ``why_not``. ``trained`` is
     False where the weights are random: then no number here means anything but the shape of things.
+    A label given with a chance below ``unsure_below`` had better be shown as unsure; ``label`` is
+    the likeliest all the same. Of the turns in ``words_ignored`` the recogniser was too unsure:
+    they were answered without their words.
     """
 
     system: str
-    made_by: str  # the checkpoint's name and version, or 'untrained'
+    made_by: str  # the checkpoint's name and version, 'untrained', or 'guest NAME VERSION'
     trained: bool
     labels: LabelSet | None = None
     probabilities: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -227,6 +231,8 @@ class Prediction:
     why_not: tuple[str, ...] = ()  # of each turn, empty where there is an answer
     maps: tuple[Map, ...] = ()
     hindsight: bool = True  # False: each turn was answered without those after it
+    unsure_below: float | None = None
+    words_ignored: tuple[int, ...] = ()  # places
 
     def __post_init__(self) -> None:
         turns = len(self.why_not)
@@ -250,6 +256,12 @@ class Prediction:
             rows = self.probabilities[answered]
             if (rows < 0).any() or (np.abs(rows.sum(axis=1) - 1) > CLOSE).any():
                 raise ValueError(f"{self.system}: probabilities do not sum to one")
+        below = self.unsure_below
+        if below is not None and not (classes and 0 <= below <= 1):
+            raise ValueError(f"{self.system}: unsure below {below} with {classes} labels")
+        object.__setattr__(self, "words_ignored", tuple(self.words_ignored))
+        if not set(self.words_ignored) <= set(range(turns)):
+            raise ValueError(f"{self.system}: words ignored of {self.words_ignored}, of {turns}")
         if any(one.turns != turns for one in self.maps):
             raise ValueError(f"{self.system}: a map of another number of turns than {turns}")
 
@@ -257,6 +269,11 @@ class Prediction:
     def turns(self) -> int:
         """How many turns the dialogue has."""
         return len(self.why_not)
+
+    @property
+    def guest(self) -> bool:
+        """Whether a model from elsewhere said this, no system of this program."""
+        return self.made_by.startswith(GUEST)
 
     @property
     def answered(self) -> np.ndarray:
@@ -274,6 +291,11 @@ class Prediction:
         if self.labels is None or self.why_not[place]:
             return None
         return float(self.probabilities[place].max())
+
+    def unsure(self, place: int) -> bool:
+        """Whether that probability is too low for the label to be said."""
+        sure = self.confidence(place)
+        return sure is not None and self.unsure_below is not None and sure < self.unsure_below
 
     def map(self, name: str) -> Map:
         """One of the maps by its name."""
@@ -299,6 +321,8 @@ class Prediction:
             data["labels"] = {"name": self.labels.name, "order": list(self.labels.labels)}
         if self.dimensions:
             data["dimensions"] = list(self.dimensions)
+        if self.unsure_below is not None:
+            data["unsure_below"] = self.unsure_below
         data["turns"] = [self._turn(place) for place in range(self.turns)]
         data["maps"] = [one.coarse().to_json() for one in self.maps]
         return data
@@ -310,21 +334,21 @@ class Prediction:
         if self.labels is not None:
             data["label"] = self.label(place)
             data["probabilities"] = [round(float(one), 6) for one in self.probabilities[place]]
+            if self.unsure(place):
+                data["unsure"] = True
         if self.dimensions:
             data["values"] = [round(float(one), 6) for one in self.values[place]]
         if not self.trained:
             data["untrained"] = True
+        if place in self.words_ignored:
+            data["words_ignored"] = True
         return data
 
     @classmethod
     def from_json(cls, data: Any) -> Prediction:
         """The reverse of ``to_json``; the maps stay coarse."""
-        labels = label_set(data["labels"]["name"]) if "labels" in data else None
-        if labels is not None and tuple(data["labels"]["order"]) != labels.labels:
-            raise UserError(
-                f"This prediction has {', '.join(map(str, data['labels']['order']))} as the labels "
-                f"of {labels.name}, this program {', '.join(labels.labels)}; ask the system again."
-            )
+        told = data.get("labels")
+        labels = spoken_in(told["name"], told["order"]) if told else None
         dimensions = tuple(data.get("dimensions", ()))
         turns = data["turns"]
 
@@ -345,4 +369,6 @@ class Prediction:
             why_not=tuple(one.get("why_not", "") for one in turns),
             maps=tuple(Map.from_json(one) for one in data.get("maps", ())),
             hindsight=data.get("hindsight", True),
+            unsure_below=data.get("unsure_below"),
+            words_ignored=tuple(at for at, one in enumerate(turns) if one.get("words_ignored")),
         )

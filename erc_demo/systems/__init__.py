@@ -18,6 +18,7 @@ from erc_demo import plugs
 from erc_demo.errors import UserError
 from erc_demo.systems._answer import Answer, answer, predict, spoken, views, why_not
 from erc_demo.systems._batch import Batch, Conversation, collate
+from erc_demo.systems._calibration import Calibration
 from erc_demo.systems._card import card, line
 from erc_demo.systems._contract import (
     PACKAGE,
@@ -35,6 +36,7 @@ __all__ = [
     "Ablation",
     "Answer",
     "Batch",
+    "Calibration",
     "Config",
     "Conversation",
     "Design",

@@ -3,7 +3,8 @@
 A system whose answers depend on all turns is served in windows of at most ``WINDOW`` turns, half
 overlapping, each turn answered by the window in whose middle it lies; one that looks at some turns
 only gets those. So cost grows with the number of turns. Without hindsight each turn is answered by
-the full system on the conversation as it was when the turn ended.
+the full system on the conversation as it was when the turn ended. Here, and nowhere else, chances
+get the temperature of the system's ``calibration``; what training lowers does not know of it.
 """
 
 from __future__ import annotations
@@ -103,7 +104,10 @@ def _run(system: System, part: Sequence[Conversation], show: bool, hindsight: bo
     output = system.run(batch, show)  # not forward, which a trainer may have wrapped
     chances = system.probabilities(output, batch, hindsight=hindsight)
     asked = (batch.targets & system.able(batch)).cpu().numpy()
-    probabilities = {name: _numbers(these, asked) for name, these in chances.items()}
+    probabilities = {
+        name: system.calibration.applied(name, _numbers(these, asked))
+        for name, these in chances.items()
+    }
     values = (
         np.zeros((*asked.shape, 0), np.float32)
         if output.values is None
@@ -143,6 +147,8 @@ def _cut(
     found = {}
     for shown in system.shows:
         tensor = output.shown[shown.name].float().cpu().numpy()
+        if shown.axes[-1] == "label":  # chances as well, which must be those of the answer
+            tensor = system.calibration.applied(system.design.labels[0], tensor)
         seen = output.seen.get(shown.name)
         whose = output.whose.get(shown.name)
         cutter = _Cutter(
@@ -317,6 +323,7 @@ def predict(
         why_not=tuple(why_not(system, conversation, at) for at in range(total)),
         maps=tuple(_map(one, cuts[one.name]) for one in system.shows) if show else (),
         hindsight=hindsight,
+        unsure_below=system.calibration.unsure_below.get(chosen.name) if chosen else None,
     )
 
 

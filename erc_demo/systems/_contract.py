@@ -33,6 +33,7 @@ from erc_demo.errors import UserError, listed
 from erc_demo.findings import LEVELS
 from erc_demo.plugs import option
 from erc_demo.systems._batch import Batch, Conversation
+from erc_demo.systems._calibration import Calibration
 from erc_demo.systems._crf import Chain
 from erc_demo.systems._losses import Targets, categories, dimensions, exact
 
@@ -69,7 +70,8 @@ class Ablation:
 class Shown:
     """A map that a system shows: which axes its tensor has after the turn's own.
 
-    ``frames`` and ``words`` name the inputs whose rows those axes run over.
+    ``frames`` and ``words`` name the inputs whose rows those axes run over. What runs over labels
+    has them last, and is chances of the first label set.
     """
 
     name: str
@@ -207,6 +209,7 @@ class System(nn.Module, ABC):
         super().__init__()
         self.design = design
         self.config = design.config
+        self.calibration = Calibration()  # of what it says, learned once it is trained
         self.scales = nn.ModuleDict(
             {
                 name: Standard(design.widths[name])

@@ -21,9 +21,9 @@ from erc_demo.settings import Settings
 from erc_demo.words import sphinx, whisper
 from erc_demo.words.listening import heard, listen, parts
 from erc_demo.words.seating import Heard, joined, lanes, seat, tidy
-from erc_demo.words.transcript import align
+from erc_demo.words.transcript import align, recognised
 
-__all__ = ["VERSION", "align", "choose", "hear", "seat", "why"]
+__all__ = ["VERSION", "align", "choose", "hear", "recognised", "seat", "why"]
 
 VERSION = "1"
 RETRY = 300  # s for which a Hub that could not be reached is not asked again

@@ -31,6 +31,7 @@ RECOGNISING = 0.8  # share of the work that finding an untimed text takes
 LEAST_FOUND = 0.35  # share of a transcript's words below which it belongs to another recording
 LONGEST = 40.0  # s between two matches; beyond it an alignment is not trusted
 UNKNOWN = "unknown"
+GIVEN = "transcript"  # what a recogniser's name begins with where people wrote the words
 
 Tell = Callable[[float], None]
 
@@ -90,8 +91,16 @@ def align(
     )
 
 
+def recognised(dialogue: Dialogue) -> bool:
+    """Whether a recogniser wrote the words, so that their confidence is of what was said.
+
+    That of a transcript's words is of where they lie in the sound.
+    """
+    return bool(dialogue.recognizer) and not str(dialogue.recognizer).startswith(GIVEN)
+
+
 def _by(transcript: Dialogue, aligned: bool) -> str:
-    by = f"transcript by {transcript.recognizer}" if transcript.recognizer else "transcript"
+    by = f"{GIVEN} by {transcript.recognizer}" if transcript.recognizer else GIVEN
     return f"{by}, aligned by {sphinx.name().partition(' +')[0]}" if aligned else by
 
 

@@ -1,6 +1,7 @@
 """Measure predictions: one file, two of the same turns, or recognised against given text.
 
 metrics predictions.jsonl                      everything that one file says
+metrics predictions.jsonl --among clip/        the same of the dialogues whose names begin so
 metrics first.jsonl second.jsonl               paired tests, and what the second rectifies
 metrics --recognised given/given=a.jsonl given/asr=b.jsonl …    (trained on / tested on)
 """
@@ -34,6 +35,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar=("TABLE", "GIVEN", "RECOGNISED"),
         help="with --recognised: a table (.csv) with utt_id and its two columns of text, for WER",
     )
+    parser.add_argument(
+        "--among",
+        default="",
+        metavar="BEGIN",
+        help="dialogues whose names begin so, the others not",
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write all of it there")
 
 
@@ -44,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
             "metrics measures FILE, or FILE and OTHER, or what --recognised names; give one of "
             "them."
         )
+    if arguments.recognised and arguments.among:
+        raise UserError("--among chooses from FILE; leave it out with --recognised.")
     if arguments.texts and not arguments.recognised:
         raise UserError("--texts belongs to --recognised; name the cells with it.")
     found, lines = _recognised(arguments) if arguments.recognised else _measured(arguments)
@@ -60,11 +69,12 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
     from trainer import metrics
     from trainer.predictions import read
 
-    lines = _labelled(arguments.file, read(arguments.file))
+    lines = _labelled(arguments.file, read(arguments.file), arguments.among)
     if arguments.other is None:
         found = metrics.report(lines)
         return found, metrics.sentences(found)
-    found = metrics.contrast(lines, _labelled(arguments.other, read(arguments.other)))
+    others = _labelled(arguments.other, read(arguments.other), arguments.among)
+    found = metrics.contrast(lines, others)
     return found, metrics.contrasted(found)
 
 
@@ -89,7 +99,10 @@ def _recognised(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str
     return found, [recognised.ABOUT, *recognised.sentences(found)]
 
 
-def _labelled(file: Path, lines: list[Any]) -> list[Any]:
+def _labelled(file: Path, lines: list[Any], begin: str) -> list[Any]:
+    lines = [one for one in lines if one.dialogue.startswith(begin)]
+    if begin and not lines:
+        raise UserError(f"{file} has no dialogue whose name begins with '{begin}'; name another.")
     if not any(one.label is not None or one.wanted for one in lines):
         raise UserError(
             f"{file} has {len(lines)} predictions and no label among them; there is nothing to "

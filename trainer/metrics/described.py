@@ -72,11 +72,18 @@ def _certainty(report: Mapping[str, Any]) -> list[str]:
     if report["brier"] is not None:
         lines.append(f"  Brier         {report['brier']:.4f} (n = {report['n']})")
     if (one := report["calibration"]) is not None:
-        lines.append(f"  ECE           {one['ece']:.4f} (n = {one['n']}, 15 bins)")
+        mass = report["calibration_by_mass"]["ece"]
+        lines.append(f"  ECE           {one['ece']:.4f} (n = {one['n']}, 15 bins of equal width)")
+        lines.append(f"  ECE           {mass:.4f} (n = {one['n']}, 15 bins of equal mass)")
     if (one := report["abstaining"]) is not None:
         kept = ", ".join(f"{share} % {value:.4f}" for share, value in one["accuracy"].items())
         lines.append(f"  AURC          {one['aurc']:.4f} (n = {one['n']})")
         lines.append(f"  WA of the most confident: {kept}")
+    if (one := report["unsure"]) is not None:
+        line = f"  unsure in {one['unsure']} of {one['n']} turns"
+        if one["wa"] is not None:
+            line += f"; of the {one['answered']} answered WA {one['wa']:.4f}, UA {one['ua']:.4f}"
+        lines.append(line)
     return lines
 
 

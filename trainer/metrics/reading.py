@@ -58,6 +58,9 @@ def answers(lines: Sequence[Line]) -> Answers:
         values=numbers([[one.values.get(name) for name in axes] for one in lines], len(axes)),
         rated=numbers([[one.wanted.get(name) for name in axes] for one in lines], len(axes)),
         dialogue=np.array([place[one.dialogue] for one in lines], np.int64),
+        unsure=np.array([bool(one.unsure) for one in lines], bool)
+        if any(one.unsure is not None for one in lines)
+        else None,
     )
 
 

@@ -50,7 +50,9 @@ def report(lines: Sequence[Line]) -> dict[str, Any]:
             },
             "brier": confidence.brier(answers),
             "calibration": confidence.calibration(answers),
+            "calibration_by_mass": confidence.calibration(answers, equal="mass"),
             "abstaining": confidence.abstaining(answers),
+            "unsure": confidence.unsure(answers),
             "per_dialogue": per_dialogue(answers),
         }
     if axes := reading.dimensions(lines):

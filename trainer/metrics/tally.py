@@ -43,6 +43,7 @@ class Answers:
     values: np.ndarray  # (turns, dimensions), NaN: no answer
     rated: np.ndarray  # (turns, dimensions), NaN: none
     dialogue: np.ndarray  # (turns,) int, from 0
+    unsure: np.ndarray | None = None  # (turns,) bool; None: nobody said
 
     @property
     def classes(self) -> int:
