@@ -21,15 +21,19 @@ if TYPE_CHECKING:
     from erc_demo.cache import Cache
     from erc_demo.dialogue import Dialogue, Recording
     from erc_demo.findings import Analysis
+    from erc_demo.guests import Guest
     from erc_demo.systems import System
 
 STEP_WORDS = {
+    "ask": "asking the Hub",
+    "fetch": "fetching the checkpoint",
     "read": "reading",
     "listen": "listening for speech and voices",
     "turns": "finding who spoke when",
     "words": "hearing the words",
     "features": "measuring voice and words",
     "systems": "asking the systems",
+    "guests": "asking the guests",
     "explain": "asking what if",
 }
 HEARD = ("speakers", "channels", "recognizer", "language", "voices", "offline", "jobs")
@@ -69,7 +73,7 @@ def build() -> argparse.ArgumentParser:
         help="turns of which each word, stretch of sound and earlier turn is taken away to see "
         "what it did (default: 24); inputs, partner and past are taken away from all",
     )
-    add_settings(one, "systems", "labels", "context", "device", *HEARD, *LIMITS)
+    add_settings(one, "systems", "guests", "labels", "context", "device", *HEARD, *LIMITS)
     one.set_defaults(run=analyze)
 
     one = commands.add_parser(
@@ -127,6 +131,7 @@ def analyze(arguments: argparse.Namespace) -> int:
     """Turns, words, and what each system says of each turn."""
     call = _Call.read(arguments)
     asked = _systems(call.settings, arguments.untrained)
+    guests = _guests(call.settings)
 
     def one(file: Path, call: _Call) -> Analysis:
         from erc_demo.analysis import ask
@@ -138,6 +143,7 @@ def analyze(arguments: argparse.Namespace) -> int:
                 recording,
                 asked,
                 call.settings,
+                guests=guests,
                 sample=arguments.sample,
                 cache=call.cache,
                 tell=bar.tell,
@@ -186,6 +192,8 @@ def _systems(settings: Settings, untrained: bool) -> list[tuple[System, str, boo
     label_set(settings.labels)
     known = systems.names()
     everyone = settings.systems.strip() == "all"
+    if settings.systems.strip() == "none" and settings.guests.strip(" ,"):
+        return []
     wanted = [one.strip() for one in settings.systems.split(",") if one.strip()]
     wanted = list(dict.fromkeys(known if everyone else wanted))
     if not wanted:
@@ -197,7 +205,10 @@ def _systems(settings: Settings, untrained: bool) -> list[tuple[System, str, boo
             if untrained:
                 found.append((_untrained(ref, settings), "untrained", False))
             continue
-        made = checkpoint.load(ref, settings)
+        with _Bar(ref) as bar:
+            made = checkpoint.load(ref, settings, bar.tell)
+        for notice in made.notices:
+            say(f"note: {notice}")
         if made.system.design.labels:
             systems.spoken(made.system, settings.labels)  # said before anything is heard
         found.append((made.system, made.made_by, True))
@@ -209,6 +220,15 @@ def _systems(settings: Settings, untrained: bool) -> list[tuple[System, str, boo
             "alone with --untrained."
         )
     return found
+
+
+def _guests(settings: Settings) -> list[Guest]:
+    """Models from elsewhere that are asked beside the systems."""
+    if not settings.guests.strip(" ,"):
+        return []  # what they need is slow to import
+    from erc_demo import guests
+
+    return [guests.load(ref, settings) for ref in guests.named(settings.guests)]
 
 
 def _untrained(name: str, settings: Settings) -> System:
@@ -330,6 +350,11 @@ def _answers(analysis: Analysis) -> list[str]:
             said += [
                 f"{name} {mean:+.2f}" for name, mean in zip(one.dimensions, means, strict=True)
             ]
+        if one.trained and one.unsure_below is not None:
+            unsure = sum(map(one.unsure, range(one.turns)))
+            said += [f"unsure {unsure} (below {one.unsure_below:.2f})"] if unsure else []
+        if one.words_ignored:
+            said.append(f"without their doubtful words {len(one.words_ignored)}")
         lines.append(f"{line}: {', '.join(said)}" if one.trained and said else line)
     if not all(one.trained for one in analysis.predictions):
         lines.append(f"{UNTRAINED}.")

@@ -1,7 +1,7 @@
 """The corridor: a recording becomes a Dialogue, and systems are asked what they make of it.
 
     analyse:  read → listen → find turns → hear words (or lay a transcript over the sound)
-    ask:      features → systems → explain
+    ask:      features → systems → guests, where there are such → explain
 
 Each step that costs more than reading its answer from disk is cached under the samples' hash,
 the settings it depends on and its own version, so that a second run, or another number of
@@ -21,11 +21,14 @@ from erc_demo import explanation, features, turns, voices, words
 from erc_demo import recording as recordings
 from erc_demo.cache import Cache, Entry, key
 from erc_demo.dialogue import Dialogue, Recording
+from erc_demo.emotions import LabelSet, label_set
 from erc_demo.errors import UserError
 from erc_demo.findings import Analysis, Step
 from erc_demo.settings import Settings
 
 if TYPE_CHECKING:
+    from erc_demo.answers import AskedGuest
+    from erc_demo.guests import Guest
     from erc_demo.systems import System
 
 Tell = Callable[[str, float], None]
@@ -33,6 +36,7 @@ T = TypeVar("T")
 
 STEPS = ("read", "listen", "turns", "words")
 QUESTIONS = ("features", "systems", "explain")  # the steps of ``ask``
+GUESTS = "guests"  # one more before the last, where guests are asked
 
 
 class Cancelled(Exception):
@@ -144,6 +148,7 @@ def ask(
     systems: Sequence[tuple[System, str, bool]],
     settings: Settings,
     *,
+    guests: Sequence[Guest] = (),
     labels: str | None = None,
     hindsight: bool | None = None,
     explain: bool = True,
@@ -155,7 +160,8 @@ def ask(
     """What systems say of an analysis's dialogue, and what that hung on.
 
     With each system stands what made it and whether it was trained. ``labels`` and ``hindsight``
-    are the settings' where they are not given; ``tell`` is called with one of ``QUESTIONS``.
+    are the settings' where they are not given; ``tell`` is called with one of ``QUESTIONS`` or
+    ``GUESTS``. A guest that fails leaves a remark, and what is odd about its answers is one, too.
     """
     # here, since it needs torch, and nothing that was heard does
     from erc_demo.answers import Asked, needs
@@ -192,26 +198,78 @@ def ask(
         making.tell("systems", done / len(asked))
         predictions.append(one.prediction)
     making.done("systems", began)
+    there, remarks = _guests(
+        making,
+        guests,
+        dialogue,
+        recording,
+        asked=label_set(labels or settings.labels),
+        hindsight=settings.context == "full" if hindsight is None else hindsight,
+    )
+    predictions += [one.prediction for one in there]
     began = time.perf_counter()
-    for done, one in enumerate(asked if explain else ()):
-        making.tell("explain", done / len(asked))
+    everyone: list[Asked | AskedGuest] = [*asked, *there]
+    for done, each in enumerate(everyone if explain else ()):
+        making.tell("explain", done / len(everyone))
         explanations.append(
             explanation.explain(
-                one.prediction,
+                each.prediction,
                 dialogue,
-                one.variants,
-                inputs=one.inputs,
-                kinds=one.kinds,
+                each.variants,
+                inputs=each.inputs,
+                kinds=each.kinds,
                 sample=sample,
             )
         )
     if explain:
         making.done("explain", began)
     return analysis.but(
+        dialogue=dialogue.with_remarks(*remarks),
         predictions=tuple(predictions),
         explanations=tuple(explanations),
         steps=(*analysis.steps, *making.steps),
     )
+
+
+def _guests(
+    making: _Making,
+    guests: Sequence[Guest],
+    dialogue: Dialogue,
+    recording: Recording | None,
+    *,
+    asked: LabelSet,
+    hindsight: bool,
+) -> tuple[list[AskedGuest], list[str]]:
+    """The guests that answered, and what is to be said of any of them."""
+    from erc_demo.answers import AskedGuest
+
+    found: list[AskedGuest] = []
+    remarks: list[str] = []
+    began = time.perf_counter()
+    for done, guest in enumerate(guests):
+
+        def tell(part: float, done: int = done) -> None:
+            making.tell(GUESTS, (done + part) / len(guests))
+
+        tell(0.0)
+        try:
+            one = AskedGuest(
+                guest,
+                dialogue,
+                recording,
+                asked=asked,
+                hindsight=hindsight,
+                cache=making.cache,
+                tell=tell,
+            )
+        except UserError as exc:
+            remarks.append(f"{guest.name} ({guest.made_by}) gave no answers. {exc}")
+            continue
+        found.append(one)
+        remarks += one.remarks
+    if guests:
+        making.done(GUESTS, began)
+    return found, remarks
 
 
 def _listen(

@@ -8,14 +8,16 @@ by Machado, Oliveira and Fernandes (2009); texts reach a contrast of 4.5 (WCAG 2
 compute all of it.
 
 Label sets map by one rule: to the label of the same emotion; where the target has none, by
-``MERGES``; else the label is dropped. Dropping is said with None, never by a wrong label.
+``MERGES``; else the label is dropped. Dropping is said with None, never by a wrong label. Words of
+a model from elsewhere that are no emotions here (``OwnWords``) map to nothing and have no hue.
 """
 
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from erc_demo.errors import UserError
@@ -196,6 +198,64 @@ class LabelSet:
         return label
 
 
+OWN = "own"  # the name of every set of such words
+MOST_WORDS, LONGEST_WORD = 64, 40  # labels, characters
+_SIGNS = (*string.ascii_uppercase, *string.digits, *string.ascii_lowercase, "@", "%")
+
+
+class OwnWords(LabelSet):
+    """Labels in the words of a model from elsewhere, which stand for no emotion that is known here.
+
+    They look grey, for hue means emotion, and are told apart by sign and pattern; the sign is the
+    label's letter: its first that is free, else the first free one of all.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        """The labels as the model calls them, in its order."""
+        super().__init__(OWN, "its own words", tuple(labels))
+
+    def __post_init__(self) -> None:
+        odd = [one for one in self.labels if not _plain(one)]
+        if odd or not 2 <= len(set(self.labels)) == len(self.labels) <= MOST_WORDS:
+            raise UserError(
+                f"{len(self.labels)} labels were given ({', '.join(map(repr, self.labels[:3]))} "
+                f"…); 2 to {MOST_WORDS} were wanted, none of them twice, each of at most "
+                f"{LONGEST_WORD} printable characters without < and >."
+            )
+
+    def emotion(self, label: str) -> str:
+        """Refused: these words are not guessed at."""
+        raise UserError(f"'{self._known(label)}' is a model's own word and no emotion known here.")
+
+    def look(self, label: str) -> Look:
+        """Neutral's greys with the label's letter as sign, and a pattern by its place."""
+        patterns = [one.pattern for one in LOOKS.values()]
+        pattern = patterns[self.labels.index(self._known(label)) % len(patterns)]
+        return replace(LOOKS["neutral"], glyph=self.letter(label), pattern=pattern)
+
+    def letter(self, label: str) -> str:
+        """The one sign of a label, its own within this set."""
+        self._known(label)
+        taken: dict[str, str] = {}
+        for one in self.labels:
+            wanted = [*(letter for letter in one.upper() if letter in _SIGNS), *_SIGNS]
+            taken[one] = next(sign for sign in wanted if sign not in taken.values())
+        return taken[label]
+
+    def parse(self, word: str) -> str:
+        """The label of just that word."""
+        return self._known(str(word))
+
+
+def _plain(label: str) -> bool:
+    """Whether a label can be shown anywhere as it is."""
+    return bool(label.strip() and len(label) <= LONGEST_WORD and label.isprintable()) and not set(
+        label
+    ) & set("<>")
+
+
 IEMOCAP4 = LabelSet("iemocap4", "IEMOCAP, 4 classes", ("neutral", "happy", "sad", "angry"))
 IEMOCAP6 = LabelSet(
     "iemocap6",
@@ -231,14 +291,31 @@ def label_set(name: str) -> LabelSet:
     return LABEL_SETS[name]
 
 
+def spoken_in(name: str, order: Sequence[str]) -> LabelSet:
+    """The label set of a name that was written down with its labels' order; refused if it moved."""
+    if name == OWN:
+        return OwnWords(order)
+    known = label_set(name)
+    if tuple(order) != known.labels:
+        raise UserError(
+            f"This prediction has {', '.join(map(str, order))} as the labels of {name}, this "
+            f"program {', '.join(known.labels)}; ask the system again."
+        )
+    return known
+
+
 def mapping(source: LabelSet, target: LabelSet) -> dict[str, str | None]:
     """For each label of one set the label of another, or None where it is dropped.
 
     >>> mapping(IEMOCAP6, IEMOCAP4)["excited"], mapping(MELD7, IEMOCAP4)["surprise"]
     ('happy', None)
     """
-    by_emotion = {target.emotion(label): label for label in target.labels}
     found: dict[str, str | None] = {}
+    if source == target:
+        return {label: label for label in source.labels}
+    if OWN in (source.name, target.name):
+        return dict.fromkeys(source.labels)
+    by_emotion = {target.emotion(label): label for label in target.labels}
     for label in source.labels:
         emotion = source.emotion(label)
         found[label] = by_emotion.get(emotion, by_emotion.get(MERGES.get(emotion, "")))

@@ -47,7 +47,14 @@ class Settings:
     )
     # who is asked
     systems: str = _setting(
-        "all", "who answers: all, or systems' names and checkpoints' folders, comma-separated"
+        "all",
+        "who answers: all, none (guests alone), or systems' names and checkpoints' folders, "
+        "comma-separated",
+    )
+    guests: str = _setting(
+        "",
+        "models from elsewhere to stand beside them: hub:owner/repo[@revision] or folders of "
+        "transformers' classifiers of sound or words, comma-separated",
     )
     labels: str = _setting("iemocap6", "label set of the answers")
     context: str = _setting(

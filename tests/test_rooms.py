@@ -43,6 +43,7 @@ ROOMS = {
     "systems": set(),
     "explanation": set(),
     "figures": set(),
+    "guests": {"features", "hub"},
     "checkpoint": {"features", "systems", "hub"},
 }
 CORRIDOR = {"analysis", "answers"}
@@ -60,7 +61,7 @@ LIBRARIES = {
     "ctranslate2": {"words"},
     "pocketsphinx": {"words", "trainer"},
     "opensmile": {"features"},
-    "transformers": {"features", "systems"},
+    "transformers": {"features", "guests", "systems"},
     "speechbrain": {"voices"},
     "torchaudio": set(),
     "huggingface_hub": {"hub", "trainer"},
@@ -70,7 +71,9 @@ LIBRARIES = {
     "sklearn": {"turns", "trainer"},
     "jiwer": {"score"},
     "pyannote": {"score"},
-    "torch": {"voices", "words", "features", "systems", "checkpoint", "doctor", "trainer"},
+    "torch": {
+        *("voices", "words", "features", "systems", "guests", "checkpoint", "doctor", "trainer"),
+    },
     "dask": {"jobs"},
     "distributed": {"jobs"},
     "parselmouth": {"features"},

@@ -12,10 +12,13 @@ A variant changes what it names and nothing else:
   reads those that follow again. All other rows stay as they were, also what a normalisation took
   from a turn that is gone or partly silent.
 
+A guest (``AskedGuest``) is asked likewise; it hears each turn alone, so it has fewer variants.
+
 What a call's variants need is made together, and all of them are answered in one batched pass. A
 turn whose answer is made from nothing that a variant touches keeps it.
 """
 
 from erc_demo.answers._asked import Asked, needs
+from erc_demo.answers._guest import AskedGuest
 
-__all__ = ["Asked", "needs"]
+__all__ = ["Asked", "AskedGuest", "needs"]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from erc_demo.emotions import mapping
+from erc_demo.emotions import OWN, mapping
 from erc_demo.findings import Prediction
 
 
@@ -39,9 +39,12 @@ class Vote:
 
 
 def votes(systems: Sequence[Prediction]) -> list[Vote]:
-    """A vote for each turn, in the words of the smallest label set among the systems."""
+    """A vote for each turn, in the words of the smallest label set among the systems.
+
+    Of emotions, if one of them has such: a model's own words are compared with their like alone.
+    """
     sets = [one.labels for one in systems if one.labels is not None]
-    common = min(sets, key=lambda each: len(each.labels))
+    common = min(sets, key=lambda each: (each.name == OWN, len(each.labels)))
     words = [mapping(each, common) for each in sets]
     found = []
     for place in range(systems[0].turns):

@@ -2,8 +2,9 @@
 
 A system departs where more than half of those that answer say something else than it. Labels of
 different sets are compared as the smallest of these sets calls them; a label that it lacks is not
-compared. Up to ``MANY`` turns stand in lines of ``LINE``; above, a cell is a block of turns with
-the label that the system gives most often there.
+compared, nor are the own words of a guest. Guests' names are in italics. Up to ``MANY`` turns stand
+in lines of ``LINE``; above, a cell is a block of turns with the label that the system gives most
+often there.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def draw(view: View) -> go.Figure:
         top = -float(number * rows)
         for row, one in enumerate(systems):
             name = theme.escaped(_short(one, names[row]))
+            name = f"<i>{name}</i>" if one.guest else name
             ticks[top - row - 1] = name + ("" if number else _departing(voted, row))
         ticks[top - rows + 1] = "depart" if len(groups) == len(turns) else "agree, %"
         for at, group in enumerate(line):
