@@ -245,6 +245,27 @@ def test_a_speech_encoder_learns_behind_its_convolutions(
     assert config.get("apply_spec_augment", True)  # of what comes after, nothing was decided
 
 
+def test_a_difference_is_the_encoder_that_was_tuned(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tiny_encoders.bert(tmp_path / "base")
+    data, told = corpus(), []
+    still = replace(QUICK, still=True)
+    monkeypatch.setattr(encoder, "_refuse_here_only", lambda how, base: None)  # a toy is a folder
+    for keep in ("whole", "difference"):
+        how = replace(still, keep=keep)
+        encoder.tune("text", str(base), data, FOLD, how, settings, tmp_path / keep, told.append)
+    talk = data.dialogues[0].dialogue
+    before, whole, less = (
+        rows(f"sentence:encoder={tmp_path / one}", talk, settings)
+        for one in ("base", "whole", "difference")
+    )
+    assert np.abs(less - whole).max() < 0.02 * np.abs(whole - before).max()
+    kept = load_file(tmp_path / "difference" / "difference.safetensors")
+    assert kept and not any("word_embeddings" in name for name in kept)
+    assert encoder.remarks([f"sentence:encoder={tmp_path / 'difference'}"], ["d0", "d4"])
+
+
 def test_it_ends_when_selection_no_longer_gains(settings: Settings, tmp_path: Path) -> None:
     base = tiny_encoders.bert(tmp_path / "base")
     how = replace(QUICK, epochs=9, rate=1e-9, patience=2, batch=99)

@@ -5,8 +5,9 @@
 Each turn stands by itself. Loss is cross-entropy, the optimiser AdamW at ``rate`` for the encoder
 (``HEAD_RATE`` for W and b), rising over the first tenth of the steps and falling to 0 at the last;
 selection looks at weighted F1 and ends the training after ``patience`` epochs without a better one.
-W and b are thrown away: what is written is a folder of transformers that ``sentence``, ``words``
-and ``speech`` read by name, with a card and ``tuned.json``.
+W and b are thrown away: what is written is a folder that ``sentence``, ``words`` and ``speech``
+read by name, with a card and ``tuned.json``: an encoder of transformers, or (``keep``) the small
+difference from the text encoder that it began with (``features._difference``).
 
 What an encoder has learned from it may not be measured on: its training part and what its selection
 saw are kept, as hashes of the dialogues' names, and ``remarks`` says which of some dialogues are
@@ -44,8 +45,9 @@ from torch import Tensor, nn
 from erc_demo import scratch
 from erc_demo.emotions import label_set
 from erc_demo.errors import UserError
-from erc_demo.features import parse
-from erc_demo.features._encoders import WEIGHTS, read_json
+from erc_demo.features import _difference, parse
+from erc_demo.features._encoders import WEIGHTS
+from erc_demo.features._json import read_json
 from erc_demo.plugs import option, told
 from erc_demo.settings import Settings
 from trainer import adapter, singles
@@ -75,6 +77,12 @@ class Tuning:
         0.0, "learning rate; 0: of text 5e-5, of speech 2e-5; of an adapter ten times that", least=0
     )
     seed: int = option(0, "of the order, the dropout and W", least=0)
+    still: bool = option(False, "leave the word embeddings as they are")
+    keep: str = option(
+        "whole",
+        "what is written: a whole encoder, or its difference from the one it began with",
+        ("whole", "difference"),
+    )
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Tuning:
@@ -103,10 +111,18 @@ def tune(
     settings: Settings,
     out: Path,
     tell: Tell,
+    *,
+    command: str = "",
 ) -> Tuned:
-    """Tune the encoder ``base`` of text or speech on a fold, and write it to the folder ``out``."""
+    """Tune the encoder ``base`` of text or speech on a fold, and write it to the folder ``out``.
+
+    ``command`` is what its card says makes it again.
+    """
     if out.exists():
         raise UserError(f"{out} exists already; name a new folder for the encoder.")
+    if sense != "text" and (how.still or how.keep == "difference"):
+        raise UserError("--still and --keep difference are for text encoders; leave them away.")
+    _refuse_here_only(how, base)
     labels = label_set(corpus.ask.labels[0]).labels
     with scratch.folder(settings.data / "jobs", "encoder-") as place:
         source = singles.SENSES[sense](base, settings, place)
@@ -126,8 +142,17 @@ def tune(
         tuned = _learn(network, source, sides, len(labels), how, tell)
         plain = copy.deepcopy(source.model).cpu()
         plain.load_state_dict(adapter.merged(network))
-    _write(out, plain, source, _record(sense, base, corpus, fold, how, tuned, sides))
+    told = _record(sense, base, corpus, fold, how, tuned, sides) | {"command": command}
+    _write(out, plain, source, told, less=how.keep == "difference")
     return tuned
+
+
+def _refuse_here_only(how: Tuning, base: str) -> None:
+    if how.keep == "difference" and Path(base).expanduser().is_dir():
+        raise UserError(
+            f"A difference names what it began with, and the folder {base} is only here; begin "
+            "with minilm or a name on the Hub, or keep the whole encoder."
+        )
 
 
 def _learn(
@@ -140,6 +165,8 @@ def _learn(
 ) -> Tuned:
     """Epochs; the network is left with the weights that selection liked best."""
     source.ready_to_learn(network)
+    if how.still:
+        network.get_input_embeddings().requires_grad_(False)
     if how.tune == "adapter":
         adapter.adapt(network, how.rank)
     head = nn.Linear(source.width, labels).to(source.device)
@@ -225,13 +252,13 @@ def _score(network: Any, head: nn.Module, source: Source, select: Sequence[Singl
 def remarks(features: Iterable[str], names: Iterable[str]) -> list[str]:
     """Which of some dialogues the encoders behind these features have learned from, as sentences.
 
-    Only folders are looked into: what came from the Hub keeps no such record here.
+    Only folders and what ships are looked into: what came from the Hub keeps no such record here.
     """
     by_hash = {_hash(name): name for name in names}
     found = []
     for text in dict.fromkeys(features):
         name = str(parse(text).options.get("encoder", ""))
-        file = Path(name).expanduser() / RECORD
+        file = _difference.folder_of(name) / RECORD
         if not name or not file.is_file():
             continue
         record = read_json(file, name).get("seen", {})
@@ -263,7 +290,7 @@ def _record(
         "from": base,
         "how": asdict(how) | {"rate": how.rate or RATES[sense][how.tune]},
         "labels": corpus.ask.labels[0],
-        "data": {"kind": corpus.name, "sha256": corpus.sha256},
+        "data": {"kind": corpus.name, "corpora": list(corpus.parts), "sha256": corpus.sha256},
         "fold": {"name": fold.name, "sha256": fold.sha256, "remarks": list(fold.remarks)},
         "turns": {side: len(these) for side, these in sides.items()},
         "seen": {
@@ -283,11 +310,11 @@ tags: [emotion-recognition]
 ---
 # A {sense} encoder tuned for emotion
 
-It began as `{base}` and was tuned ({tune}) to tell {labels} from single turns, without their
-context, on {train} turns of a `{kind}` corpus (fold {fold}, split {split}, data {data}); epoch
-{epoch} was kept, with a weighted F1 of {score:.3f} on {select} turns that selection saw. Nothing
-else was looked at.
-
+It began as `{base}` and was tuned ({tune}) to tell {labels}
+from single turns, without their context, on {train} turns of `{kind}` (fold {fold}, split
+{split}, data {data}); epoch {epoch} was kept, with a weighted F1 of {score:.3f} on {select}
+turns that selection saw. Nothing else was looked at.
+{command}
 Read it as {features}; the layer that named the labels is not part of it.
 
 Do not report on what it was tuned on: `tuned.json` keeps hashes of the names of its {dialogues}
@@ -308,7 +335,7 @@ def _card(record: dict[str, Any]) -> str:
         labels=", ".join(label_set(record["labels"]).labels),
         train=record["turns"]["training"],
         select=record["turns"]["selection"],
-        kind=record["data"]["kind"],
+        kind=", ".join(record["data"]["corpora"]) or record["data"]["kind"],
         data=record["data"]["sha256"][:12],
         fold=record["fold"]["name"],
         split=record["fold"]["sha256"][:12],
@@ -316,22 +343,16 @@ def _card(record: dict[str, Any]) -> str:
         score=record["weighted_f1"],
         features=READ_AS[record["sense"]],
         dialogues=sum(map(len, record["seen"].values())),
+        command=f"\n```sh\n{record['command']}\n```\n" if record["command"] else "",
     )
 
 
-def _write(out: Path, plain: Any, source: Source, record: dict[str, Any]) -> None:
+def _write(out: Path, plain: Any, source: Source, record: dict[str, Any], *, less: bool) -> None:
     """The folder, whole or not at all."""
     aside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
         aside.mkdir(parents=True)
-        plain.config.architectures = [type(plain).__name__]
-        plain.config.save_pretrained(aside)
-        state = {key: value.contiguous() for key, value in plain.state_dict().items()}
-        save_file(state, aside / WEIGHTS, metadata={"format": "pt"})
-        os.chmod(aside / WEIGHTS, 0o644)
-        for name in source.beside:
-            if (source.folder / name).is_file():
-                shutil.copyfile(source.folder / name, aside / name)
+        (_write_difference if less else _write_whole)(aside, plain, source)
         (aside / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         (aside / "README.md").write_text(_card(record), encoding="utf-8")
         aside.rename(out)
@@ -341,3 +362,22 @@ def _write(out: Path, plain: Any, source: Source, record: dict[str, Any]) -> Non
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def _write_whole(folder: Path, plain: Any, source: Source) -> None:
+    plain.config.architectures = [type(plain).__name__]
+    plain.config.save_pretrained(folder)
+    state = {key: value.contiguous() for key, value in plain.state_dict().items()}
+    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    os.chmod(folder / WEIGHTS, 0o644)
+    for name in source.beside:
+        if (source.folder / name).is_file():
+            shutil.copyfile(source.folder / name, folder / name)
+
+
+def _write_difference(folder: Path, plain: Any, source: Source) -> None:
+    before, after = (
+        {key: one.detach().cpu().numpy() for key, one in model.state_dict().items()}
+        for model in (source.model, plain)
+    )
+    _difference.write(folder, source.ref, source.fingerprint, _difference.between(before, after))

@@ -62,7 +62,7 @@ class Source(ABC):
             )
         self.ref, self.settings, self.place = ref, settings, place
         self.folder, self.model, self.device = encoder.folder, encoder.model, encoder.device
-        self.width = int(encoder.config.hidden_size)
+        self.width, self.fingerprint = int(encoder.config.hidden_size), encoder.fingerprint
 
     def ready_to_learn(self, network: Any) -> None:
         """Free what is to be learned."""

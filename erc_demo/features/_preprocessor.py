@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from erc_demo.errors import UserError
-from erc_demo.features._encoders import read_json
+from erc_demo.features._json import read_json
 
 FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
 PARTS = ("feature_extractor", "image_processor", "video_processor")  # of processor_config.json

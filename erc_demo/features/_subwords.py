@@ -22,7 +22,8 @@ import numpy as np
 
 from erc_demo.errors import UserError
 from erc_demo.features._contract import WORDS
-from erc_demo.features._encoders import config_of, load, read_json
+from erc_demo.features._encoders import config_of, load
+from erc_demo.features._json import read_json
 from erc_demo.settings import Settings
 
 MOST = 512  # tokens of a window, even if the encoder reads more: attention grows with the square

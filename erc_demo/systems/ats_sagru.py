@@ -57,7 +57,12 @@ NEEDS = {
         published=("is13",),
         embedded=("gemaps47:speaker_norm=both",),
     ),
-    "text": Need(title="words", level="utterance", published=("sentence",), embedded=("sentence",)),
+    "text": Need(
+        title="words",
+        level="utterance",
+        published=("sentence",),
+        embedded=("sentence", "sentence:encoder=emotional"),
+    ),
     "speaker": Need(title="speaker", level="utterance", published=("voice",), embedded=("voice",)),
 }
 EMBEDDED: dict[str, object] = {}

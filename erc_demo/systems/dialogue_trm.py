@@ -77,7 +77,12 @@ PAPER = (
 )
 NEEDS = {
     "tokens": Need(title="words", level="token", published=("tokens:context=14",), embedded=()),
-    "text": Need(title="words", level="utterance", published=(), embedded=("sentence",)),
+    "text": Need(
+        title="words",
+        level="utterance",
+        published=(),
+        embedded=("sentence", "sentence:encoder=emotional"),
+    ),
     "audio": Need(
         title="voice",
         level="utterance",

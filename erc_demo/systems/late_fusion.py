@@ -77,7 +77,9 @@ NEEDS = {
         published=("is13",),
         embedded=("gemaps47:speaker_norm=both", "voice"),
     ),
-    "text": Need(title="words", level="word", published=("static",), embedded=("words",)),
+    "text": Need(
+        title="words", level="word", published=("static",), embedded=("words:encoder=emotional",)
+    ),
 }
 EMBEDDED: dict[str, object] = {"lstm_over": "words"}
 ABLATIONS = {

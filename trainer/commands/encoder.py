@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 SETTINGS = ("device", "offline", "fetch_seconds")
 SMALL = "minilm"
+WHAT = (
+    "labels", "label_column", "text_column", "split_column", "protocol", "fold", "select_from",
+)  # fmt: skip
+DEFAULTS = {"protocol": "official", "select_from": "validation"}
 HOW = {  # flags of trainer.encoder.Tuning, whose import is slow
     "tune": ("{full,adapter}", "all weights (full), or an adapter (LoRA) that is merged in"),
     "rank": ("N", "rank of the adapter (8)"),
@@ -27,6 +31,10 @@ HOW = {  # flags of trainer.encoder.Tuning, whose import is slow
     "batch": ("N", "turns a step (32)"),
     "rate": ("R", "learning rate (of text 5e-5, of speech 2e-5; of an adapter ten times that)"),
     "seed": ("N", "of the order, the dropout and the layer on top (0)"),
+    "keep": (
+        "{whole,difference}",
+        "write a whole encoder, or only its difference from the text encoder that it began with",
+    ),
 }
 
 
@@ -57,6 +65,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     for name, (metavar, text) in HOW.items():
         parser.add_argument(f"--{name}", metavar=metavar, help=text)
+    parser.add_argument(
+        "--still", action="store_true", default=None, help="leave the word embeddings as they are"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--cache", dest="data", metavar="DIR", help="the setting 'data'")
     add_settings(parser, *SETTINGS)
@@ -85,13 +96,30 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in (*corpus.remarks, *fold.remarks):
         say(f"note: {remark}")
     tuned = encoder.tune(
-        arguments.sense, base, corpus, fold, how, settings, arguments.out, tell=say
+        *(arguments.sense, base, corpus, fold, how, settings, arguments.out),
+        tell=say,
+        command=_command(arguments),
     )
     say(
         f"{arguments.out}: epoch {tuned.epoch} was kept, weighted F1 {tuned.score:.4f} on what "
         "selection saw."
     )
     return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """What was asked, so that it can be asked again where the corpora lie elsewhere."""
+    from trainer.record import told
+
+    given = {name: getattr(arguments, name) for name in (*WHAT, *HOW)}
+    given = {"data": told(arguments.corpus), "from": arguments.base} | given
+    flags = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in given.items()
+        if value not in (None, "", DEFAULTS.get(name))
+    ]
+    still = ["--still"] if arguments.still else []
+    return " ".join(["python -m trainer encoder", arguments.sense, *flags, *still, "--out ENCODER"])
 
 
 def _fold(found: tuple[Fold, ...], name: str | None) -> Fold:
