@@ -67,6 +67,19 @@ def test_each_session_is_reported_once_and_another_selects(corpus: Corpus) -> No
         assert len(fold.train) == 6
 
 
+@pytest.mark.parametrize("plan", ["official", "loso", "speakers:3"])
+def test_what_is_only_taught_is_in_training_of_every_fold(corpus: Corpus, plan: str) -> None:
+    beside = [replace(talk(f"taught{at}", "XY", split="train"), taught=True) for at in range(9)]
+    whole = replace(corpus, dialogues=(*beside, *corpus.dialogues))
+    cut = "train:2" if plan == "official" else "validation"
+    names = {one.name for one in beside}
+    for fold, plain in zip(
+        protocol.folds(whole, plan, cut), protocol.folds(corpus, plan, cut), strict=True
+    ):
+        assert names <= set(fold.train) and set(fold.train) - names == set(plain.train)
+        assert (fold.select, fold.report) == (plain.select, plain.report)
+
+
 def test_a_session_without_labels_is_nobodys(tmp_path: Path) -> None:
     corpus = open_corpus(toy_corpus.write(tmp_path / "toy", sessions=5), ASK)
     silent = tuple(

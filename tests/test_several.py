@@ -44,6 +44,35 @@ def test_labels_that_are_not_wanted_stay_as_context(tmp_path: Path) -> None:
     assert np.array_equal(after, np.where(before == surprise, -1, before))
 
 
+def test_a_corpus_may_teach_one_label_set_and_be_judged_by_none(tmp_path: Path) -> None:
+    file = Path(several.make(tmp_path))
+    more = file.read_text().replace('"train", "dev"]', '"train", "dev"]\nlabels = ["meld7"]')
+    file.write_text(more + "taught = true\nlabels = ['iemocap6']\n")
+    whole = open_corpus(f"several:{file}", Ask(labels=("iemocap6", "meld7")))
+    for one in whole.dialogues:
+        meld = one.name.startswith("meld/")
+        assert one.labelled("iemocap6" if meld else "meld7") == 0
+        assert one.taught != meld and (meld or (one.split, one.session) == ("train", ""))
+    assert sum(one.labelled("meld7") for one in whole.dialogues)
+    assert sum(one.labelled("iemocap6") for one in whole.dialogues)
+
+
+def test_a_path_may_begin_with_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path(several.make(tmp_path / "corpora"))
+    plain = open_corpus(f"several:{file}", ASK)
+    elsewhere = tmp_path / "list.toml"
+    elsewhere.write_text(
+        file.read_text()
+        .replace('"meld:', '"meld:$HERE/')
+        .replace('"dailydialog:', '"dailydialog:${HERE}/')
+    )
+    with pytest.raises(UserError, match="variable HERE, which is not set"):
+        open_corpus(f"several:{elsewhere}", ASK)
+    monkeypatch.setenv("HERE", str(tmp_path / "corpora"))
+    assert open_corpus(f"several:{elsewhere}", ASK).sha256 == plain.sha256
+    assert open_corpus("several:$HERE/several.toml", ASK).sha256 == plain.sha256
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -54,6 +83,9 @@ def test_labels_that_are_not_wanted_stay_as_context(tmp_path: Path) -> None:
         ('[[corpus]]\ndata = "meld:meld"\npart = "all"', "part = 'all'"),
         ('[[corpus]]\ndata = "meld:meld"\nonly = "train"', "a list of words"),
         ('[[corpus]]\ndata = "meld:meld"\nweight = 3', "has 'weight'"),
+        ('[[corpus]]\ndata = "meld:meld"\ntaught = 1', "true or false"),
+        ('[[corpus]]\ndata = "meld:meld"\nlabels = "meld7"', "a list of words"),
+        ('[[corpus]]\ndata = "meld:meld"\nlabels = ["meld9"]', "teaches 'meld9'"),
         ('[[corpus]]\ndata = "meld:nowhere"', "does not exist"),
         ('[[corpus]]\ndata = "dailydialog:dailydialog"\nonly = ["train"]', "has no dialogue in"),
     ],

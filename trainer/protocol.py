@@ -127,15 +127,17 @@ def _official(corpus: Corpus, cut: int | None, seed: int) -> Fold:
     _refuse_shared(corpus, parts["train"] + parts["validation"], parts["test"])
     train, select, report = parts["train"], parts["validation"], []
     if cut is not None:
-        if cut >= len(train):
+        here = _judged(train)
+        if cut >= len(here):
             raise UserError(
-                f"--select-from would cut {cut} dialogues from a training part of {len(train)}; "
+                f"--select-from would cut {cut} dialogues from a training part of {len(here)}; "
                 "name fewer."
             )
-        chosen = set(np.random.default_rng(seed).permutation(len(train))[:cut].tolist())
+        drawn = np.random.default_rng(seed).permutation(len(here))[:cut].tolist()
+        chosen = {here[at].name for at in drawn}
         report = select
-        select = [one for at, one in enumerate(train) if at in chosen]
-        train = [one for at, one in enumerate(train) if at not in chosen]
+        select = [one for one in train if one.name in chosen]
+        train = [one for one in train if one.name not in chosen]
     remarks = []
     for what, these in (("selection", select), ("the reported part", report)):
         both = _who(train) & _who(these)
@@ -202,6 +204,7 @@ def _people(corpus: Corpus, count: int, seed: int) -> dict[str, list[Labelled]]:
             leader[head(name)] = head(people[0])
     for one in labelled:
         circles.setdefault(head(known[one.name][0]), []).append(one)
+    circles = {name: these for name, these in circles.items() if _judged(these)}
     if len(circles) < count:
         raise UserError(
             f"speakers:{count} wants {count} circles of people who never meet, and this corpus has "
@@ -222,6 +225,8 @@ def _rounds(
     """Each group is reported once; selection sees the next one."""
     names = list(groups)
     found = []
+    grouped = {one.name for these in groups.values() for one in these}
+    beside = [one for one in corpus.dialogues if one.taught and one.name not in grouped]
     for at, name in enumerate(names):
         other = names[(at + 1) % len(names)]
         train = [one for each in names if each not in (name, other) for one in groups[each]]
@@ -231,9 +236,9 @@ def _rounds(
         found.append(
             Fold(
                 name=f"{what}{name}",
-                train=_names(train),
-                select=_names(groups[other]),
-                report=_names(groups[name]),
+                train=_names([*train, *beside]),
+                select=_names(_judged(groups[other])),
+                report=_names(_judged(groups[name])),
             )
         )
     return tuple(found)
@@ -254,6 +259,11 @@ def _refuse_met(what: str, name: str, sides: dict[str, list[Labelled]]) -> None:
 def _who(dialogues: Iterable[Labelled]) -> set[str]:
     """Those whose names are known."""
     return {name for one in dialogues for name in one.people if name}
+
+
+def _judged(dialogues: Iterable[Labelled]) -> list[Labelled]:
+    """Without those that are learned from only."""
+    return [one for one in dialogues if not one.taught]
 
 
 def _names(dialogues: Iterable[Labelled]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -77,6 +79,7 @@ class Labelled:
     sound: Path | None = None
     clips: tuple[Path | None, ...] = ()
     given: Mapping[str, Features] = field(default_factory=dict)
+    taught: bool = False  # learned from only: never selected on, never reported
 
     def __post_init__(self) -> None:
         turns = len(self.dialogue.turns)
@@ -120,6 +123,7 @@ class Corpus:
     dialogues: tuple[Labelled, ...]
     remarks: tuple[str, ...] = ()
     shared_speakers: str = ""
+    parts: tuple[str, ...] = ()  # KIND:NAME of the corpora that it is made of, if of others
 
     def __post_init__(self) -> None:
         if not self.dialogues:
@@ -172,7 +176,7 @@ def open_corpus(reference: str, ask: Ask, *, labelled: bool = True) -> Corpus:
             f"--data is '{reference}'; KIND:PATH was wanted, such as table:my_corpus (kinds: "
             f"{', '.join(names())})."
         )
-    place = Path(path).expanduser()
+    place = Path(filled(path, reference)).expanduser()
     if not place.exists():
         raise UserError(f"{place} does not exist; name the folder of the {kind} corpus.")
     wanted = ask if labelled else replace(ask, may_lack=True)
@@ -184,6 +188,17 @@ def open_corpus(reference: str, ask: Ask, *, labelled: bool = True) -> Corpus:
             "the column that holds the labels with --label-column."
         )
     return found
+
+
+def filled(path: str, where: str) -> str:
+    """A path with its environment variables put in, so that a plan may say ``$ERC_DATA/corpus``."""
+    made = os.path.expandvars(path)
+    if unset := re.search(r"\$\{?(\w+)", made):
+        raise UserError(
+            f"{where} names the variable {unset[1]}, which is not set; set it to the folder that "
+            "holds the corpora."
+        )
+    return made
 
 
 def split_named(word: str, where: str) -> str:

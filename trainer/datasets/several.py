@@ -1,7 +1,8 @@
 """Several corpora as one: a TOML file that names them.
 
 What: a list of other corpora, read by their own kinds and put one after the other, in label sets
-that all of them can be read in. Paths are relative to the file.
+that all of them can be read in. Paths are relative to the file, or begin with a variable of the
+environment, ``$ERC_DATA/meld``.
 Labels: whichever are asked for; what a corpus lacks is dropped as it drops it when read alone.
 Terms: those of each.
 To obtain: write it, PATH is the file ::
@@ -15,6 +16,9 @@ To obtain: write it, PATH is the file ::
     data = "dailydialog:dailydialog"
     part = "train"
     without = ["neutral"]           # labels that are not learned; their turns stay as context
+    labels = ["meld7"]              # label sets that it teaches; without it all that are asked for
+    taught = true                   # in training alone, whatever the protocol: nothing is selected
+                                    # on it or reported of it
 
 Names of dialogues, utterances, sessions and people begin with the kind, so that nobody of one
 corpus is taken for somebody of another.
@@ -31,11 +35,14 @@ from typing import Any
 
 import numpy as np
 
-from erc_demo.emotions import label_set
+from erc_demo.emotions import LABEL_SETS, label_set
 from erc_demo.errors import UserError, listed
-from trainer.datasets import SPLITS, Ask, Corpus, Labelled, open_corpus, split_named
+from trainer.datasets import SPLITS, Ask, Corpus, Labelled, filled, open_corpus, split_named
 
-KEYS = ("data", "only", "part", "without", "label_column", "text_column", "split_column")
+KEYS = (
+    *("data", "only", "part", "without", "labels", "taught"),
+    *("label_column", "text_column", "split_column"),
+)
 
 
 def find(path: Path, ask: Ask) -> Corpus:
@@ -43,13 +50,14 @@ def find(path: Path, ask: Ask) -> Corpus:
     dialogues: list[Labelled] = []
     remarks: list[str] = []
     shared: list[str] = []
+    parts: list[str] = []
     kinds: Counter[str] = Counter()
     for one in _list(path):
         kind, _, place = one["data"].partition(":")
         kinds[kind] += 1
         name = kind if kinds[kind] == 1 else f"{kind}{kinds[kind]}"
         columns = {key: one[key] for key in KEYS if key.endswith("_column") and key in one}
-        reference = f"{kind}:{path.parent / place}"
+        reference = f"{kind}:{path.parent / filled(place, one['data'])}"
         found = open_corpus(reference, replace(ask, **columns), labelled=False)
         taken = [
             _named(each, name, one, ask)
@@ -62,6 +70,7 @@ def find(path: Path, ask: Ask) -> Corpus:
                 f"name some of {', '.join(sorted({each.split for each in found.dialogues}))}."
             )
         dialogues += taken
+        parts.append(f"{kind}:{Path(place).name}")
         remarks += [f"{name}: {text}" for text in found.remarks]
         shared += [found.shared_speakers] if found.shared_speakers else []
     return Corpus(
@@ -70,6 +79,7 @@ def find(path: Path, ask: Ask) -> Corpus:
         dialogues=tuple(dialogues),
         remarks=tuple(remarks),
         shared_speakers=" ".join(shared),
+        parts=tuple(parts),
     )
 
 
@@ -102,10 +112,17 @@ def _odd(one: Mapping[str, Any], number: int) -> list[str]:
         found.append(f"corpus {number} has data = {data!r}, and KIND:PATH was wanted")
     elif data.startswith("several:"):
         found.append(f"corpus {number} is itself a list of several")
-    for key in ("only", "without"):
+    for key in ("only", "without", "labels"):
         these = one.get(key, [])
         if not isinstance(these, list) or not all(isinstance(each, str) for each in these):
             found.append(f"corpus {number} has {key} = {these!r}, and a list of words was wanted")
+    unknown = [each for each in one.get("labels", ()) if each not in LABEL_SETS]
+    if unknown:
+        found.append(f"corpus {number} teaches {unknown[0]!r}, not one of {', '.join(LABEL_SETS)}")
+    if not isinstance(one.get("taught", False), bool):
+        found.append(
+            f"corpus {number} has taught = {one['taught']!r}, and true or false was wanted"
+        )
     part = one.get("part", "train")
     if part not in SPLITS:
         found.append(f"corpus {number} has part = {part!r}, and {', '.join(SPLITS)} was wanted")
@@ -121,8 +138,15 @@ def _plain(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(one: Labelled, name: str, told: Mapping[str, Any], ask: Ask) -> Labelled:
     """A dialogue with the corpus before its names, in the part that the list says."""
+    taught = told.get("taught", False)
+    learned = told.get("labels", ask.labels)
     dropped = {
-        key: np.flatnonzero([each in told.get("without", ()) for each in label_set(key).labels])
+        key: np.flatnonzero(
+            [
+                key not in learned or each in told.get("without", ())
+                for each in label_set(key).labels
+            ]
+        )
         for key in ask.labels
     }
     return replace(
@@ -138,6 +162,7 @@ def _named(one: Labelled, name: str, told: Mapping[str, Any], ask: Ask) -> Label
             key: np.where(np.isin(one.labels[key], dropped[key])[:, None], 0, these)
             for key, these in one.votes.items()
         },
-        split=told.get("part", one.split),
-        session=one.session and f"{name} {one.session}",
+        split="train" if taught else told.get("part", one.split),
+        session="" if taught else one.session and f"{name} {one.session}",
+        taught=taught or one.taught,
     )
