@@ -2,7 +2,7 @@
 
     python -m benchmarks.fit IEMOCAP_FOLDER [--systems ats_sagru dialogue_trm] [--devices cpu cuda]
 
-The folder is a `table` with the column split6 (benchmarks/iemocap.py says more). Systems read
+The folder is a `table` with the column split6 (docs/corpora.md says more). Systems read
 words alone, sizes as checkpoints here have them, features from the cache. The first epoch warms up;
 the figure is the median of the others. A device that is not there is left out, and said.
 """
