@@ -17,10 +17,11 @@ from typing import Any
 import yaml
 
 from erc_demo import plugs
-from erc_demo.emotions import LABEL_SETS
+from erc_demo.emotions import LABEL_SETS, label_set
 from erc_demo.errors import UserError
 from trainer.terms import LICENCE, corpora, licence, told
 
+ALIKE = "trainings by the same settings that left this part out"
 SELECTED = (
     "the epoch was selected on the part that is reported, as the paper did: it flatters the system"
 )
@@ -52,6 +53,7 @@ def card(config: Mapping[str, Any], *, name: str) -> str:
         f"{module.ABOUT} A checkpoint of `erc_demo`'s system `{system}`, after {module.PAPER}",
         *_use(name, design),
         *_figures(training),
+        *_sureness(config),
         *_record(training),
         *_limits(training, design),
         *_terms(config),
@@ -71,6 +73,8 @@ def results(config: Mapping[str, Any], benchmark: str) -> str:
             "wanted."
         )
     training = tidy(config).get("training") or {}
+    if training.get("measured"):
+        return _elsewhere(training["measured"], dataset, task)
     notes = "; ".join(filter(None, [told(training, "protocol"), told(training, "reported")]))
     entries = []
     for measure, one in _measures(training.get("measures")).items():
@@ -81,6 +85,23 @@ def results(config: Mapping[str, Any], benchmark: str) -> str:
         said = "; ".join(filter(None, [TITLES.get(measure, measure), notes, _several(one)]))
         entries.append(entry | {"notes": said})
     return str(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)) if entries else ""
+
+
+def _elsewhere(measured: list[Mapping[str, Any]], dataset: str, task: str) -> str:
+    """Entries of a checkpoint whose figures are of other trainings by its plan."""
+    entries = []
+    for one in measured:
+        for measure, figure in _measures(one["measures"]).items():
+            notes = "; ".join(filter(None, [TITLES.get(measure, measure), _where(one), ALIKE]))
+            where = {"id": dataset, "task_id": task or measure}
+            entries.append({"dataset": where, "value": round(figure["mean"], 4), "notes": notes})
+    return str(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True)) if entries else ""
+
+
+def _where(one: Mapping[str, Any]) -> str:
+    """What a figure from elsewhere was measured on."""
+    seeds = f"{one['seeds']} seed{'s' if one['seeds'] > 1 else ''}"
+    return ", ".join(filter(None, [one["where"], one.get("words"), seeds]))
 
 
 def tidy(value: Any) -> Any:
@@ -117,32 +138,37 @@ def _front(config: Mapping[str, Any], name: str) -> str:
         "pipeline_tag": "audio-classification",
         "tags": ["emotion-recognition", "conversation", "speech", str(design.get("system", ""))],
     }
-    if measures:
-        front["metrics"] = list(dict.fromkeys(_HUB.get(one, one) for one in measures))
-        said = ", ".join(titles) or "a corpus of its own"
-        dataset = {"type": _slug(said), "name": f"{said} ({told(training, 'labels', design)})"}
-        if reported := told(training, "reported"):
-            dataset["split"] = reported
-        front["model-index"] = [
-            {
-                "name": name,
-                "results": [
-                    {
-                        "task": {"type": "audio-classification", "name": "Emotion recognition"},
-                        "dataset": dataset,
-                        "metrics": [
-                            {
-                                "type": _HUB.get(measure, measure),
-                                "value": round(one["mean"], 4),
-                                "name": TITLES.get(measure, measure),
-                            }
-                            for measure, one in measures.items()
-                        ],
-                    }
-                ],
-            }
+    said = ", ".join(titles) or "a corpus of its own"
+    index = [_result(said, told(training, "labels", design), told(training, "reported"), measures)]
+    if measured := training.get("measured") or []:
+        index = [
+            _result(one["where"], one["labels"], _where(one), _measures(one["measures"]))
+            for one in measured
         ]
+    if measures or measured:
+        types = [metric["type"] for one in index for metric in one["metrics"]]
+        front["metrics"] = list(dict.fromkeys(types))
+        front["model-index"] = [{"name": name, "results": index}]
     return str(yaml.safe_dump(front, sort_keys=False, allow_unicode=True))
+
+
+def _result(
+    said: str, labels: str, split: str, measures: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """One entry of ``model-index``."""
+    dataset = {"type": _slug(said), "name": f"{said} ({labels})"}
+    return {
+        "task": {"type": "audio-classification", "name": "Emotion recognition"},
+        "dataset": dataset | ({"split": split} if split else {}),
+        "metrics": [
+            {
+                "type": _HUB.get(measure, measure),
+                "value": round(one["mean"], 4),
+                "name": TITLES.get(measure, measure),
+            }
+            for measure, one in measures.items()
+        ],
+    }
 
 
 def _use(name: str, design: Mapping[str, Any]) -> Iterator[str]:
@@ -161,6 +187,9 @@ def _figures(training: Mapping[str, Any]) -> Iterator[str]:
     measures = _measures(training.get("measures"))
     published = _measures(training.get("published"))
     yield "## Figures"
+    if measured := training.get("measured"):
+        yield from _table(measured)
+        return
     if not measures:
         yield "None were recorded when it was trained."
         return
@@ -174,6 +203,59 @@ def _figures(training: Mapping[str, Any]) -> Iterator[str]:
     yield f"Measured {'; '.join(where)}." if where else "The part they come from is not recorded."
     if published:
         yield f"In the column “as published” {SELECTED}."
+
+
+def _table(measured: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Figures of other trainings by the same plan, a line for each part that they left out."""
+    names = list(dict.fromkeys(key for one in measured for key in one["measures"]))
+    lines = [f"| measured on | {' | '.join(TITLES.get(one, one) for one in names)} |"]
+    lines.append("| --- " * (1 + len(names)) + "|")
+    for one in measured:
+        figures = _measures(one["measures"])
+        cells = [_short(figures.get(name)) for name in names]
+        lines.append(f"| {' | '.join([_where(one), *cells])} |")
+    yield "\n".join(lines)
+    yield (
+        f"These are of {ALIKE}: the mean, ± the deviation over seeds. This checkpoint itself "
+        "learned from all of it, so nothing can be reported of it there."
+    )
+
+
+def _short(one: Mapping[str, Any] | None) -> str:
+    if one is None:
+        return "–"
+    return f"{one['mean']:.3f}" + (f" ± {one['sd']:.3f}" if one.get("sd") else "")
+
+
+def _sureness(config: Mapping[str, Any]) -> Iterator[str]:
+    """How far its chances are to be believed, where that was learned."""
+    told = (config.get("training") or {}).get("calibration") or {}
+    said = [f"- {calibrated(name, found)}" for name, found in told.items()]
+    least = (config.get("calibration") or {}).get("trust_words")
+    if least:
+        said.append(
+            f"- A turn whose recognised words have a mean confidence below {least:.2f} is answered "
+            "without them, by the voice."
+        )
+    if said:
+        yield "## How sure it is"
+        yield "\n".join(said)
+
+
+def calibrated(name: str, found: Mapping[str, Any]) -> str:
+    """What calibrating the chances of one label set came to, as ``calibration.learned`` says it."""
+    title = label_set(name).title
+    by = f" (by {found['by']})" if "by" in found else ""
+    if "why_not" in found:
+        return f"{title}: nothing was learned{by}: {found['why_not']}."
+    before, after = found["ece"]
+    wrong = "" if found["risk"] is None else f", and {found['risk']:.0%} of those are wrong"
+    return (
+        f"{title}: temperature {found['temperature']:.2f} by {found['turns']} turns{by}, where the "
+        f"calibration error (ECE, 15 bins of equal mass) was {before:.3f} and is {after:.3f}. It "
+        f"is unsure below {found['unsure_below']:.2f}: there {found['coverage']:.0%} of the turns "
+        f"are answered{wrong} (of all {found['risk_of_all']:.0%})."
+    )
 
 
 _WHERE = (
@@ -200,6 +282,13 @@ def _record(training: Mapping[str, Any]) -> Iterator[str]:
         yield f"The plan, which `python -m trainer fit` takes:\n\n```toml\n{plan}\n```"
 
 
+_RAW = "Its probabilities are often wrong where they are high; read them with its figures."
+_BELIEVED = (
+    "Its probabilities were held against turns like those that it learned from; elsewhere they may "
+    "promise too much."
+)
+
+
 def _limits(training: Mapping[str, Any], design: Mapping[str, Any]) -> Iterator[str]:
     heard = "; ".join(f"{one.title}, {one.speech}" for one in corpora(training, design))
     yield "## Intended use and limits"
@@ -212,7 +301,7 @@ def _limits(training: Mapping[str, Any], design: Mapping[str, Any]) -> Iterator[
             "microphones and spontaneous speech are outside of what its figures say.",
             "- Its labels are how raters judged an expression; they are not what somebody felt. "
             "Raters disagree, and the label is their majority.",
-            "- Its probabilities are often wrong where they are high; read them with its figures.",
+            f"- {_BELIEVED if training.get('calibration') else _RAW}",
             "- How it fares with groups of people (age, accent, gender) was not measured unless it "
             "is said above.",
         ]

@@ -50,7 +50,13 @@ class Served:
 
     def labels(self, name: str) -> np.ndarray:
         """The label of every turn, -1 where there is none."""
-        return np.concatenate([one.labelled.labels[name] for one in self.examples])
+        nothing = [np.full(len(one.conversation), -1) for one in self.examples]
+        return np.concatenate(
+            [
+                one.labelled.labels.get(name, none)
+                for one, none in zip(self.examples, nothing, strict=True)
+            ]
+        )
 
     def rated(self, dimensions: int) -> np.ndarray:
         """The dimensions of every turn, NaN where nobody rated."""
@@ -83,10 +89,15 @@ class Served:
 def lines(
     system: System, examples: Sequence[Example], said: Said, labels: str | None = None
 ) -> list[Line]:
-    """A line for each utterance; in a label set that the system lacks, by the mapping of labels."""
+    """A line for each utterance; in a label set that the system lacks, by the mapping of labels.
+
+    The threshold of being unsure is that of the set that it speaks, held against the chances of the
+    set asked for: believed chances need no other.
+    """
     design = system.design
     asked = label_set(labels) if labels else None
     own = _spoken(system, labels)
+    below = None if own is None else system.calibration.unsure_below.get(own.name)
     found: list[Line] = []
     base = 0
     for one in examples:
@@ -115,6 +126,9 @@ def lines(
                     why_not=""
                     if answered or own is None
                     else why_not(system, one.conversation, at),
+                    unsure=None
+                    if below is None or shares is None
+                    else max(shares.values()) < below,
                 )
             )
         base += len(known.ids)
@@ -176,13 +190,14 @@ def evaluate(
     With ``out`` the lines are written there, and the metrics beside them.
     """
     given = checkpoint.load(record.checkpoint_of(ref), settings)
+    yield from (f"note: {notice}" for notice in given.notices)
     design = given.system.design
     labels = ask.labels[0] if ask.labels else (design.labels[0] if design.labels else None)
     wanted = replace(
         ask, labels=(labels,) if labels else (), dimensions=design.dimensions, shared_speakers=True
     )
     corpus = open_corpus(reference, wanted, labelled=False)
-    part = _part(corpus, split)
+    part = part_of(corpus, split)
     yield from (f"note: {remark}" for remark in corpus.remarks)
     names = [one.name for one in part]
     yield from (f"note: {remark}" for remark in record.seen_before(given, names))
@@ -207,7 +222,8 @@ def evaluate(
     yield from metrics.sentences(report)
 
 
-def _part(corpus: Corpus, split: str) -> list[Labelled]:
+def part_of(corpus: Corpus, split: str) -> list[Labelled]:
+    """The dialogues of one of its parts, or of all."""
     if split == "all":
         return list(corpus.dialogues)
     part = [one for one in corpus.dialogues if one.split == split]

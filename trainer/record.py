@@ -41,6 +41,7 @@ def of(ready: Ready, fold: Fold, seed: int, progress: Mapping[str, Any]) -> dict
     )
     return {
         "data": told(plan.data),
+        "corpora": list(corpus.parts),
         "data_sha256": corpus.sha256,
         "labels": list(plan.ask.labels),
         "protocol": plan.protocol,
@@ -51,12 +52,21 @@ def of(ready: Ready, fold: Fold, seed: int, progress: Mapping[str, Any]) -> dict
         if plan.protocol.endswith("official")
         else f"{plan.measure} of {len(fold.select)} dialogues that the fold keeps for it",
         "stages": dict(progress["stages"]),
+        **_calibration(progress, refit=plan.refit),
         "trained_on": list(trained),
         "selected_with": list(chosen),
         "plan": shown.to_toml(),
         "commit": commit(),
         "versions": {"erc_demo": erc_demo.__version__, **packages()},
     }
+
+
+def _calibration(progress: Mapping[str, Any], *, refit: bool) -> dict[str, Any]:
+    if not progress["calibration"]:
+        return {}
+    by = "the selection part" + (", before all was trained anew with it" if refit else "")
+    told = progress["calibration"]["told"]
+    return {"calibration": {name: {"by": by, **found} for name, found in told.items()}}
 
 
 def run(ready: Ready, folds: Sequence[Fold]) -> dict[str, Any]:
@@ -168,11 +178,17 @@ def marked(name: str) -> str:
 
 
 def save(
-    folder: Path, system: System, versions: Mapping[str, str], training: Mapping[str, Any]
+    folder: Path,
+    system: System,
+    versions: Mapping[str, str],
+    training: Mapping[str, Any],
+    *,
+    half: bool = False,
 ) -> None:
     """A checkpoint with its card."""
-    checkpoint.save(folder, system, versions, training)
+    checkpoint.save(folder, system, versions, training, half=half)
     config = {"design": system.design.to_json(), "features": dict(versions), "training": training}
+    config["calibration"] = system.calibration.to_json()
     runs.write(folder / "README.md", card.card(config, name=system.design.system))
 
 

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from erc_demo import plugs
+from erc_demo.errors import UserError
+from erc_demo.features import _difference, parse
+from erc_demo.features._json import read_json
 
 LICENCE = "LICENSE"
+TUNED = "tuned.json"  # in the folder of an encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ SOURCES = {
 
 def corpora(training: Mapping[str, Any], design: Mapping[str, Any]) -> list[Source]:
     """The corpora that its data name; where they name none, those whose labels it has."""
-    for said, sure in ((told(training, "data"), True), (told(training, "labels", design), False)):
+    named = told(training, "corpora") or told(training, "data")
+    for said, sure in ((named, True), (told(training, "labels", design), False)):
         plain = re.sub(r"[^a-z0-9:]", "", said.lower())
         if found := [one for key, one in SOURCES.items() if key in plain]:
             return found if sure else [_by_labels(one) for one in found]
@@ -86,6 +91,12 @@ def terms(config: Mapping[str, Any]) -> list[str]:
     design = config.get("design") or {}
     found = [one.terms for one in corpora(config.get("training") or {}, design)]
     texts = [text for these in (design.get("inputs") or {}).values() for text in these]
+    for encoder in sorted({_encoder(text) for text in texts} & set(_difference.shipped())):
+        learned = read_json(_difference.folder_of(encoder) / TUNED, encoder).get("data", {})
+        these = corpora(learned, {})
+        said = " ".join(one.terms for one in these if one.terms not in found)
+        titles = ", ".join(one.title for one in these)
+        found.append(f"Its encoder of words, {encoder}, was tuned on {titles}. {said}".rstrip())
     known = plugs.names("erc_demo.features")
     under: dict[str, list[str]] = {}
     for text in dict.fromkeys(one.partition(":")[0] for one in texts):
@@ -93,6 +104,14 @@ def terms(config: Mapping[str, Any]) -> list[str]:
         if said:
             under.setdefault(said, []).append(text)
     return found + [f"It reads {', '.join(names)}: {said}" for said, names in under.items()]
+
+
+def _encoder(text: str) -> str:
+    """The encoder that a feature names; one that does not parse names none."""
+    try:
+        return str(parse(text).options.get("encoder", ""))
+    except UserError:
+        return ""
 
 
 def licence(config: Mapping[str, Any]) -> str:
