@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from erc_demo.settings import Settings
 from erc_demo.systems import System, collate
 from trainer.inputs import Example
 from trainer.runs import Plan
+from trainer.shifting import Columns, columns, shifted
 from trainer.units import Unit, batches, class_weights, lacking, nothing, small, targets, units
 
 Weights = dict[str, Tensor]
@@ -38,9 +40,12 @@ class Lesson:
     units: list[Unit]
     turns: bool  # whether units are single turns
     weights: Weights
+    sound: Columns = field(default_factory=dict)  # what a speaker's shift shows in
 
     @classmethod
-    def of(cls, examples: Sequence[Example], system: System, plan: Plan) -> Lesson:
+    def of(
+        cls, examples: Sequence[Example], system: System, plan: Plan, settings: Settings
+    ) -> Lesson:
         """All that some dialogues teach a system."""
         found = units(examples, system, votes=plan.votes == "soft")
         weights = {}
@@ -48,7 +53,8 @@ class Lesson:
             these = class_weights(found, name, plan.class_weights)
             if these is not None:
                 weights[name] = torch.from_numpy(these)
-        return cls(units=found, turns=small(system), weights=weights)
+        sound = columns(system.design, settings) if plan.speaker_shift else {}
+        return cls(units=found, turns=small(system), weights=weights, sound=sound)
 
 
 class Learner:
@@ -118,14 +124,17 @@ class Learner:
         self.model.train()
         total, count = torch.zeros((), device=self.accelerator.device), 0
         for places in order:
-            chosen = [
-                lacking(found[at], self.plan.modality_dropout, self.system, draw) for at in places
-            ]
+            chosen = [self._varied(found[at], draw) for at in places]
             labelled = sum(one.wanted for one in chosen)
             mine = chosen[rank::world] or [nothing(chosen[0])]
             total += self._step(mine, labelled) * labelled
             count += labelled
         return float(self.accelerator.reduce(total, "mean").item() / count)
+
+    def _varied(self, unit: Unit, draw: np.random.Generator) -> Unit:
+        """The unit as this epoch has it: without an input, or from other people."""
+        unit = lacking(unit, self.plan.modality_dropout, self.system, draw)
+        return shifted(unit, self.plan.speaker_shift, self.lesson.sound, self.system, draw)
 
     def _step(self, mine: Sequence[Unit], labelled: int) -> Tensor:
         plan, device = self.plan, self.accelerator.device

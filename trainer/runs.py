@@ -93,6 +93,11 @@ class Plan:
     modality_dropout: float = option(
         0.0, "chance that a conversation lacks one of its inputs", least=0, below=1
     )
+    speaker_shift: float = option(
+        0.0,
+        "random shift of each speaker's sound in each conversation, in deviations (shifting)",
+        least=0,
+    )
     average: float = option(
         0.0,
         "weights answer as their moving average with this decay a step; 0: as they are",

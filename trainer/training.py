@@ -179,7 +179,7 @@ class Training:
         first = [one.labelled.labels[names[0]] if names else None for one in examples]
         self.system.fit_inputs([one.conversation for one in examples], first)
         self.system.to(self.accelerator.device)
-        lesson = Lesson.of(examples, self.system, self.plan)
+        lesson = Lesson.of(examples, self.system, self.plan, self.ready.settings)
         if not lesson.units:
             raise UserError(
                 f"No turn of the training part of {self.fold.name} has a label; name another "
