@@ -78,7 +78,10 @@ NEEDS = {
         embedded=("gemaps47:speaker_norm=both", "voice"),
     ),
     "text": Need(
-        title="words", level="word", published=("static",), embedded=("words:encoder=emotional",)
+        title="words",
+        level="word",
+        published=("static",),
+        embedded=("words", "words:encoder=emotional"),
     ),
 }
 EMBEDDED: dict[str, object] = {"lstm_over": "words"}
