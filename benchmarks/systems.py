@@ -42,8 +42,8 @@ WIDTHS = {  # of the features that checkpoints here read
     "voice": 256,
     "sentence": 384,
     "words": 384,
-    "frames45:speaker_norm=both": 90,
-    "frames34": 34,
+    "frames256:speaker_norm=upload": 256,
+    "frames256": 256,
 }
 
 

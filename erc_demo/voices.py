@@ -14,6 +14,8 @@ read, as plain tensors: their hyperparams.yaml is a program, and is never run.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -120,6 +122,12 @@ def raised(sound: np.ndarray) -> np.ndarray:
     return sound * np.float32(QUIET / level) if 1e-7 < level < QUIET else sound
 
 
+def levelled(sound: np.ndarray) -> np.ndarray:
+    """The sound at -30 dBFS, whatever it was; silence stays silence."""
+    level = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) if len(sound) else 0.0
+    return sound * np.float32(QUIET / level) if level > 1e-7 else sound
+
+
 def parts(samples: int) -> list[int]:
     """The first mel frame of each 1.6 s window of an utterance; always at least one."""
     frames = -(-(samples + 1) // HOP)
@@ -211,19 +219,47 @@ def _ge2e(weights: Path) -> Any:
     torch.nn.ModuleDict({"lstm": lstm, "linear": linear}).load_state_dict(state)
 
     def net(mel: np.ndarray) -> np.ndarray:
-        # One thread: an LSTM's steps are too short to share, and threads that wait for each
-        # other at every step cost ten times as much as soon as the machine is busy.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.inference_mode():
-                _, (hidden, _) = lstm(torch.from_numpy(np.ascontiguousarray(mel)))
-                raw = torch.relu(linear(hidden[-1])).numpy()
-        finally:
-            torch.set_num_threads(threads)
+        with _alone():
+            _, (hidden, _) = lstm(torch.from_numpy(np.ascontiguousarray(mel)))
+            raw = torch.relu(linear(hidden[-1])).numpy()
         return unit(raw)
 
     return net
+
+
+def states(layer: int, weights: Path = WEIGHTS) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes of mel powers (n, frames, 40) the hidden states of GE2E's layer 1, 2 or 3."""
+    import torch
+    from safetensors.torch import load_file
+
+    lstm = torch.nn.LSTM(MELS, 256, layer, batch_first=True)
+    stored = load_file(weights)
+    lstm.load_state_dict({key: stored[f"lstm.{key}"].float() for key in lstm.state_dict()})
+
+    def net(mel: np.ndarray) -> np.ndarray:
+        with _alone():
+            found: np.ndarray = lstm(torch.from_numpy(np.ascontiguousarray(mel)))[0].numpy()
+        return found
+
+    return net
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Inference on one thread: an LSTM's steps are too short to share.
+
+    Threads that wait for each other at every step cost ten times as much as soon as the machine is
+    busy.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 # speechbrain's published shapes, told apart by the first layer of their weights

@@ -19,6 +19,7 @@ def test_each_corpus_keeps_its_own_names_and_gets_its_part(tmp_path: Path) -> No
     whole = open_corpus(f"several:{several.make(tmp_path)}", ASK)
     kinds = {one.name.partition("/")[0] for one in whole.dialogues}
     assert kinds == {"meld", "dailydialog"}
+    assert whole.parts == ("meld:meld", "dailydialog:dailydialog")
     for one in whole.dialogues:
         kind = one.name.partition("/")[0]
         assert all(each.startswith(f"{kind}/") for each in one.ids)

@@ -58,7 +58,8 @@ def shifted(
     conversation = unit.conversation
     rows = dict(conversation.rows)
     for name in sorted(these.keys() & rows.keys()):
-        scale = system.scales[name].scale.cpu().numpy()
+        standard = system.scales[name]
+        scale = np.asarray(standard.get_buffer("scale").cpu().numpy())
         size = spread * these[name] * np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
         by = {
             who: (size * draw.standard_normal(len(size))).astype(np.float32)

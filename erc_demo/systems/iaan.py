@@ -33,6 +33,9 @@ What the paper leaves open, and the reading here:
 - The 45 descriptors are not listed (``frames45`` names those read here), and are normalised per
   speaker over the corpus; of one dialogue there is only ``speaker_norm=upload``.
 
+The checkpoint here reads ``frames256``, raw and beside it as ``upload`` has it, which tells more of
+clips by unseen actors than ``frames45`` (trainer/LOG.md), and is small (d = 64).
+
 Ours: a turn may have no previous turn, or one without sound. It then stands as a learned vector
 for h_p or h_r (``nothing=zeros``: the authors' code pads). Such turns are few, so ``forget`` hides
 previous turns in training.
@@ -67,10 +70,10 @@ NEEDS = {
         title="voice",
         level="frame",
         published=("frames45:speaker_norm=upload",),
-        embedded=("frames45:speaker_norm=both",),
+        embedded=("frames256", "frames256:speaker_norm=upload"),
     ),
 }
-EMBEDDED: dict[str, object] = {"forget": 0.1}
+EMBEDDED: dict[str, object] = {"width": 64, "dropout": 0.2, "forget": 0.2}
 ABLATIONS = {
     "BiGRU+ATT": Ablation(settings={"variant": "att"}),
     "BiGRU+IAA": Ablation(settings={"variant": "iaa"}),
@@ -192,30 +195,36 @@ class System(_contract.System):
         return sorted({place} | {at for at in (own, other) if at is not None})
 
     def run(self, batch: Batch, show: bool) -> Output:
-        """Eq. 1 to 7, over the T turns side by side."""
+        """Eq. 1 to 7, over the T turns side by side; in training over those that are asked for."""
         output = Output()
         frames, lengths = self.read(batch, "audio"), batch.lengths["audio"]
+        turns = torch.arange(len(lengths), device=lengths.device)
+        if self.training:
+            turns = turns[batch.flat(batch.targets)]
         contexts: list[Tensor] = []
         asking: list[Tensor] = []
         for role, index in zip(self.before, self._earlier(batch), strict=False):
             part = self.before[role]
             assert isinstance(part, Before)
-            index = torch.where(lengths[index] > 0, index, -1)  # without sound: as if not there
-            asked, at = _asked(index)
-            pooled, weights = self._pool(part.gru, part.attention, frames[asked], lengths[asked])
+            index = torch.where(lengths[index] > 0, index, -1)[turns]  # without sound: not there
+            needed, at = _needed(index)
+            pooled, weights = self._pool(part.gru, part.attention, frames[needed], lengths[needed])
             seen = self._remembered(index >= 0).unsqueeze(-1)
             context = torch.where(seen, pooled[at], part.nothing)  # h_p, h_r
             contexts.append(context)
             asking.append(part.into(context))
             if show:
                 output.shown[role], output.whose[role] = weights[at], index
-        pooled, weights = self._pool(self.gru, self.attention, frames, lengths, *asking)  # (1-5)
+        pooled, weights = self._pool(
+            self.gru, self.attention, frames[turns], lengths[turns], *asking
+        )  # (1-5)
         if show:
             output.shown["frames"] = weights
         alone = self.config.variant in ("att", "iaa")
         joint = pooled if alone else torch.cat([pooled, *contexts], dim=-1)  # (6)
         hidden = self.dropout(torch.relu(self.projection(joint)))
-        output.logits, output.values = self.heads(batch.fold(hidden))  # (7)
+        every = hidden.new_zeros((len(lengths), hidden.shape[1])).index_copy(0, turns, hidden)
+        output.logits, output.values = self.heads(batch.fold(every))  # (7)
         return output
 
     def _pool(
@@ -245,7 +254,7 @@ class System(_contract.System):
         return there & kept
 
 
-def _asked(index: Tensor) -> tuple[Tensor, Tensor]:
+def _needed(index: Tensor) -> tuple[Tensor, Tensor]:
     """The turns that any turn looks back at, and where among them each finds its own."""
     index = index.clamp(min=0)
     if torch.compiler.is_compiling():  # sizes must not hang on numbers

@@ -39,7 +39,9 @@ frames of bounded size (``BLOCK``), and training computes each block again on th
 of 10 s and 25 words take 0.3 GB beside the program to answer, 1.1 GB to learn from.
 
 Ours: a head for dimensions, linear, on c̃. A turn wants what its network reads: words and voice, or
-the one. No turn knows of another.
+the one. With ``lacking`` one of the two is enough: a turn without sound has a learned vector for
+s̃_j, one without words a learned h_1, a word that was not understood, which attends to the frames.
+Training must hide the one and the other (``modality_dropout``). No turn knows of another.
 """
 
 from __future__ import annotations
@@ -64,10 +66,17 @@ PAPER = (
     "Speech. Interspeech 2019."
 )
 NEEDS = {
-    "audio": Need(title="voice", level="frame", published=("frames34",), embedded=("frames34",)),
+    "audio": Need(title="voice", level="frame", published=("frames34",), embedded=("frames256",)),
     "text": Need(title="words", level="word", published=("static",), embedded=("words",)),
 }
-EMBEDDED: dict[str, object] = {"relu": False}  # a label whose logit is dead never learns
+EMBEDDED: dict[str, object] = {
+    "relu": False,  # a label whose logit is dead never learns
+    "lacking": True,
+    "units": 50,
+    "heads": 4,
+    "head_units": 20,
+    "dropout": 0.3,
+}
 ABLATIONS = {
     "speech": Ablation(settings={"fuse": "speech"}, inputs=("audio",)),
     "text": Ablation(settings={"fuse": "text"}, inputs=("text",)),
@@ -98,6 +107,7 @@ class Config(_contract.Config):
     heads: int = option(5, "attention heads", least=1)
     head_units: int = option(40, "weights of a head", least=1)
     relu: bool = option(True, "ReLU on the logits (Eq. 14)")
+    lacking: bool = option(False, "ours: answer also without words, or without sound")
     dropout: float = option(
         0.0, "share of numbers dropped in training; none in the paper", least=0, below=1
     )
@@ -215,6 +225,9 @@ class System(_contract.System):
         if config.fuse in ("alignment", "hard"):
             self.joint = Recurrent("lstm", 2 * width, config.units)
             made = width
+            if config.lacking:
+                self.unheard = nn.Parameter(torch.randn(width) / width**0.5)  # for s̃_j
+                self.unread = nn.Parameter(torch.randn(width) / width**0.5)  # for h_1
         else:
             self.pool = nn.ModuleDict({one: nn.Linear(width, 1, bias=False) for one in self._reads})
             made = width * len(self.pool)
@@ -272,7 +285,9 @@ class System(_contract.System):
         return tuple(pooled[one] for one in self._reads)
 
     def enough(self, present: frozenset[str]) -> bool:
-        """All that this way of fusing reads."""
+        """All that this way of fusing reads; with ``lacking`` any of it."""
+        if self.config.lacking:
+            return bool(present & set(self._reads))
         return present >= set(self._reads)
 
     def around(self, speakers: Sequence[str], place: int) -> Sequence[int]:
@@ -305,6 +320,11 @@ class System(_contract.System):
     def _align(
         self, speech: Tensor, text: Tensor, batch: Batch, shown: dict[str, Tensor]
     ) -> Tensor:
+        lengths = batch.lengths["text"]
+        if self.config.lacking:
+            first = torch.where((lengths > 0).unsqueeze(1), text[:, 0], self.unread)
+            text = torch.cat([first.unsqueeze(1), text[:, 1:]], dim=1)
+            lengths = lengths.clamp(min=1)
         if self.config.fuse == "hard":
             weights = _inside(batch)
             heard = weights @ speech
@@ -313,9 +333,13 @@ class System(_contract.System):
             weights = softmax(self.score(speech, text), frames)  # (7, 8)
             heard = self.score.gather(weights, speech)  # (9)
         shown["alignment"] = weights
+        if self.config.lacking:
+            sound = (batch.lengths["audio"] > 0)[:, None, None]
+            heard = torch.where(sound, heard, self.unheard)
         both = self.dropout(torch.cat([heard, text], dim=-1))
-        states = self.joint(both, batch.lengths["text"])  # (10-12)
-        real = batch.real("text").unsqueeze(-1)
+        states = self.joint(both, lengths)  # (10-12)
+        words = torch.arange(text.shape[1], device=lengths.device)
+        real = (words < lengths.unsqueeze(1)).unsqueeze(-1)
         highest = states.masked_fill(~real, -torch.inf).amax(dim=1)  # (13)
         return torch.where(real.any(dim=1), highest, 0.0)
 

@@ -273,3 +273,37 @@ def test_the_written_out_gradient_is_the_gradient(frames: int) -> None:
     grads = (torch.autograd.grad(one.square().sum(), single) for one in (found, plain))
     for one, two in zip(*grads, strict=True):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("row", ["", "concat", "hard"])
+def test_lacking_one_of_the_two_a_turn_is_answered_all_the_same(row: str) -> None:
+    """As if the vectors that stand for it had come out of the LSTM; beside it nothing changes."""
+    system = made.build(made.plan("word_alignment", row, settings={"lacking": True}))
+    given = made.conversation(system.design, 5, seed=3)
+    whole = systems.predict(system, given).probabilities
+    for gone, left in (("audio", "text"), ("text", "audio")):
+        rows = {gone: None}
+        lacking = given.instead(2, rows)
+        found = systems.predict(system, lacking).probabilities
+        assert np.isfinite(found).all() and not np.allclose(found[2], whole[2])
+        others = [0, 1, 3, 4]
+        np.testing.assert_allclose(found[others], whole[others], atol=1e-6)
+        assert system.enough(frozenset({left})) and not system.enough(frozenset())
+    strict = made.build(made.plan("word_alignment", row))
+    assert not strict.enough(frozenset({"text"})) and not strict.enough(frozenset({"audio"}))
+
+
+def test_what_is_not_there_has_no_say() -> None:
+    """Sound alone: the one word that stands for all hears the frames; words alone: s̃ is learned."""
+    system = made.build(made.plan("word_alignment", settings={"lacking": True}))
+    given = made.conversation(system.design, 3, seed=4)
+    mute, wordless = given.instead(1, {"audio": None}), given.instead(1, {"text": None})
+    before = [systems.predict(system, one).probabilities[1] for one in (mute, wordless)]
+    with torch.no_grad():
+        system.unheard.add_(1.0)
+    after = [systems.predict(system, one).probabilities[1] for one in (mute, wordless)]
+    assert not np.allclose(before[0], after[0]) and np.array_equal(before[1], after[1])
+    with torch.no_grad():
+        system.unread.add_(1.0)
+    last = [systems.predict(system, one).probabilities[1] for one in (mute, wordless)]
+    assert np.array_equal(after[0], last[0]) and not np.allclose(after[1], last[1])

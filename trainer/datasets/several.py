@@ -70,7 +70,7 @@ def find(path: Path, ask: Ask) -> Corpus:
                 f"name some of {', '.join(sorted({each.split for each in found.dialogues}))}."
             )
         dialogues += taken
-        parts.append(f"{kind}:{Path(place).name}")
+        parts += found.parts or [f"{kind}:{Path(place).name}"]
         remarks += [f"{name}: {text}" for text in found.remarks]
         shared += [found.shared_speakers] if found.shared_speakers else []
     return Corpus(
