@@ -209,8 +209,9 @@ def _systems(settings: Settings, untrained: bool) -> list[tuple[System, str, boo
             made = checkpoint.load(ref, settings, bar.tell)
         for notice in made.notices:
             say(f"note: {notice}")
-        if made.system.design.labels:
-            systems.spoken(made.system, settings.labels)  # said before anything is heard
+        own = systems.spoken(made.system, settings.labels)
+        if own is not None and own.name != settings.labels:
+            say(f"note: {made.name} was not taught {settings.labels}; it says {own.name}.")
         found.append((made.system, made.made_by, True))
     if without and not untrained:
         have = "has" if len(without) == 1 else "have"

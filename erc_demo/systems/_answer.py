@@ -340,14 +340,9 @@ def _fits(design: Design, conversation: Conversation) -> None:
 
 
 def spoken(system: System, name: str | None) -> LabelSet | None:
-    """The label set that a system is to speak in: the first of its own where none is named."""
+    """The label set that a system speaks in: the one named where it has it, else its own first."""
     known = system.design.labels
-    if name is not None and name not in known:
-        raise UserError(
-            f"{system.design.system} here says {' or '.join(known) or 'no labels'}, "
-            f"not {name}; ask for one of these."
-        )
-    return label_set(name or known[0]) if known else None
+    return label_set(name if name in known else known[0]) if known else None
 
 
 def why_not(system: System, conversation: Conversation, at: int) -> str:
