@@ -148,7 +148,7 @@ def test_what_differs_is_told(tmp_path: Path) -> None:
     assert differs.count("Three turns have no label.") == 1
     assert "It reads" not in differs
     text = again(Toy(), tmp_path / "other", given={"design": "embedded"}).to_markdown()
-    assert "forget is 0.1 instead of 0.0" in text
+    assert "forget is 0.2 instead of 0.0" in text
 
 
 def test_other_features_are_told(tmp_path: Path) -> None:
