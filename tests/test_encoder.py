@@ -311,7 +311,7 @@ def test_what_it_learned_from_is_told_of_later(settings: Settings, tmp_path: Pat
     assert record["turns"] == {"training": 17, "selection": 6}
     assert "d1" not in json.dumps(record["seen"])
     card = (out / "README.md").read_text()
-    assert "on 17 turns of a `toy` corpus" in card and "`base`" in card
+    assert "on 17 turns of `toy`" in card and "`base`" in card
     assert str(tmp_path) not in card
 
 
